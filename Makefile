@@ -1,0 +1,82 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV   ?= .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
+BROKER_IMAGE ?=
+export BROKER_IMAGE
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+$(STAMP):
+	@echo "setup: Python environment in $(VENV)"
+	@test -x $(PYTHON) || python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install -q --require-hashes -r requirements-dev.lock
+	@$(PYTHON) -m pip install -q --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.installed-* && touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## Make the Python environment from the lock file
+
+.PHONY: lock
+lock: setup ## Resolve the dependencies anew and write both lock files
+	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 -q -o requirements.lock
+	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --python-version 3.11 -q -o requirements-dev.lock
+
+.PHONY: generate
+generate: setup ## Write everything that is generated: CRD, RBAC, reference, golden and install manifests
+	@$(PYTHON) -m hack.generate
+
+.PHONY: verify
+verify: setup ## Prove that the generated files are in sync
+	@$(PYTHON) -m hack.generate --check
+
+.PHONY: lint
+lint: setup ## Style of Python and Go
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@test -z "$$(cd e2e/broker && gofmt -l .)" || (echo "gofmt: e2e/broker" && exit 1)
+
+.PHONY: types
+types: setup ## mypy, strict
+	@$(VENV)/bin/mypy operator/liveconnect operator/tests e2e hack
+
+.PHONY: imports
+imports: setup ## Layers, checked by import-linter
+	@$(VENV)/bin/lint-imports
+
+.PHONY: unit
+unit: setup ## Pure half: unit, property and golden tests
+	@$(PYTHON) -m pytest -q operator/tests/unit operator/tests/golden
+
+.PHONY: contract
+contract: setup ## Our code and the dev broker against VerneMQ's recordings
+	@$(PYTHON) -m pytest -q operator/tests/contract
+
+.PHONY: integration
+integration: setup ## The operator against a real API server
+	@$(PYTHON) -m pytest -q operator/tests/integration
+
+.PHONY: e2e
+e2e: setup ## The whole platform in real pods
+	@$(PYTHON) -m pytest -q e2e
+
+.PHONY: test
+test: lint types imports verify ## Everything: what CI runs
+	@$(PYTHON) -m pytest operator/tests e2e
+
+.PHONY: demo
+demo: setup ## Bring a cluster up and play LiveConnect's story
+	@$(PYTHON) -m e2e.demo up
+
+.PHONY: demo-down
+demo-down: setup ## Remove everything that the demo made
+	@$(PYTHON) -m e2e.demo down
+
+.PHONY: bench
+bench: setup ## Measure against peers in the same run (ROWS="id …" for some)
+	@$(PYTHON) -m e2e.bench $(ROWS)

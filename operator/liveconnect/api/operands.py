@@ -1,0 +1,101 @@
+"""The configuration files that the operator writes and the auth service and the gateway read.
+
+Stated once, here: the controller renders these models as JSON into a ConfigMap, the process parses
+the very same models. Secrets are never inside, only paths of files that hold them.
+"""
+
+from __future__ import annotations
+
+from liveconnect.api.v1alpha1 import Algorithm, ApiModel, TopicRule
+
+#: Audience of the ServiceAccount tokens that backends present.
+AUDIENCE = "liveconnect"
+
+#: Where the pods of our services find their files.
+CONFIG_FILE = "/etc/liveconnect/config/config.json"
+JWKS_DIRECTORY = "/etc/liveconnect/jwks"
+PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
+TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
+API_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+API_CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+
+
+class JwtProvider(ApiModel):
+    """One issuer of devices' access tokens."""
+
+    issuer: str
+    """Exact `iss`."""
+    audiences: list[str]
+    """One of these must be in `aud`."""
+    algorithms: list[Algorithm]
+    """Accepted signature algorithms."""
+    client_id_claim: str
+    """Claim that must equal the MQTT client id."""
+    leeway_seconds: int
+    """Tolerated clock difference."""
+    jwks_uri: str | None = None
+    """Where the keys are fetched from, or"""
+    jwks_file: str | None = None
+    """the file that holds them."""
+
+
+class ServiceAccountVerification(ApiModel):
+    """How tokens of Kubernetes ServiceAccounts are verified: against the API server's own keys."""
+
+    jwks_uri: str = "https://kubernetes.default.svc/openid/v1/jwks"
+    """The API server's key set."""
+    token_file: str = API_TOKEN_FILE
+    """Own token, presented to read the keys; its `iss` is the issuer that others must have."""
+    ca_file: str = API_CA_FILE
+    """The API server's CA."""
+    audience: str = AUDIENCE
+    """Required audience."""
+
+
+class Publisher(ApiModel):
+    """A backend that may publish."""
+
+    subject: str
+    """`system:serviceaccount:<namespace>:<name>`."""
+    publish: list[str]
+    """Topic filters that it may publish to."""
+
+
+class AuthConfig(ApiModel):
+    """Everything that the auth service decides by."""
+
+    cluster: str
+    """`<namespace>/<name>` of the LiveConnectCluster, for logs and metrics."""
+    providers: list[JwtProvider]
+    """Issuers of devices' tokens."""
+    topics: list[TopicRule]
+    """Topic rules of devices; default deny."""
+    publishers: list[Publisher]
+    """Backends that may connect to the publisher pool, and where they may publish."""
+    readers: list[str]
+    """Subjects (`system:serviceaccount:…`) that may read presence."""
+    service_accounts: ServiceAccountVerification = ServiceAccountVerification()
+    """How backends' tokens are verified."""
+    presence_url_file: str = PRESENCE_URL_FILE
+    """File with the store's URL, password included."""
+
+
+class GatewayConfig(ApiModel):
+    """Everything that the gateway decides by."""
+
+    cluster: str
+    """`<namespace>/<name>` of the LiveConnectCluster, for logs and metrics."""
+    broker_host: str
+    """Host name of the publisher pool's Service."""
+    broker_port: int = 1883
+    """Its MQTT port."""
+    token_file: str = TOKEN_FILE
+    """Own ServiceAccount token (audience `liveconnect`), the MQTT user name; rotated in place."""
+    callers: list[Publisher]
+    """Who may publish what."""
+    service_accounts: ServiceAccountVerification = ServiceAccountVerification()
+    """How callers' tokens are verified."""
+    max_inflight: int = 1000
+    """Messages that wait for the broker's acknowledgement at most; beyond it callers get 503."""
+    max_payload_bytes: int = 262144
+    """Largest payload (bytes)."""

@@ -1,0 +1,81 @@
+"""`LiveConnectCluster`, the object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from liveconnect.api.v1alpha1.auth import Auth
+from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.broker import Broker
+from liveconnect.api.v1alpha1.pools import PublisherPool, SubscriberPool
+from liveconnect.api.v1alpha1.services import Gateway, Presence
+
+GROUP = "liveconnect.io"
+VERSION = "v1alpha1"
+KIND = "LiveConnectCluster"
+PLURAL = "liveconnectclusters"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+#: Pods of the longest child, `<cluster>-subscriber-99`, and the label values must fit 63 characters.
+MAX_NAME_LENGTH = 40
+
+
+class Spec(ApiModel):
+    """What is wanted."""
+
+    broker: Broker = Broker()
+    """The broker of both pools."""
+    publishers: PublisherPool = PublisherPool()
+    """The hidden pool, for backend MQTT clients."""
+    subscribers: SubscriberPool = SubscriberPool()
+    """The pool that devices connect to."""
+    auth: Auth
+    """Who may connect, and to which topics."""
+    presence: Presence = Presence()
+    """Which clients are online."""
+    gateway: Gateway = Gateway()
+    """HTTP publishing for microservices."""
+
+    def initial_subscribers(self) -> int:
+        """Nodes of the subscriber pool before anything was measured."""
+        if self.subscribers.autoscaling is not None:
+            return self.subscribers.autoscaling.minReplicas
+        return self.subscribers.replicas or 2
+
+
+class Cluster(ApiModel):
+    """A `LiveConnectCluster` as the operator works with it: identity and parsed spec."""
+
+    name: str = Field(max_length=MAX_NAME_LENGTH)
+    """`metadata.name`."""
+    namespace: str
+    """`metadata.namespace`."""
+    uid: str
+    """`metadata.uid`, for owner references."""
+    generation: int
+    """`metadata.generation`."""
+    spec: Spec
+    """The parsed spec."""
+    annotations: dict[str, str] = {}
+    """`metadata.annotations`."""
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Cluster:
+        """Build from the API server's JSON.
+
+        Raises:
+            pydantic.ValidationError: with one entry per wrong field, paths as in the object.
+        """
+        meta = body["metadata"]
+        return cls.model_validate(
+            {
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": meta["uid"],
+                "generation": meta.get("generation", 1),
+                "spec": body.get("spec") or {},
+                "annotations": dict(meta.get("annotations") or {}),
+            }
+        )

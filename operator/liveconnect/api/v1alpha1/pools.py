@@ -1,0 +1,151 @@
+"""`spec.publishers` and `spec.subscribers`: the two pools of broker nodes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from liveconnect.api.v1alpha1.base import ApiModel
+
+#: A Kubernetes quantity (apimachinery resource.Quantity), integer or string.
+Quantity = Annotated[
+    int | str,
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+#: Ports that every broker pod uses itself: EPMD, metrics and management, clustering, distribution.
+RESERVED_PORTS = (4369, 8888, 44053, *range(9100, 9110))
+
+
+class Resources(ApiModel):
+    """Compute resources of the main container, as in a pod."""
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
+    """Least resources, by name."""
+    limits: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
+    """Most resources, by name."""
+
+
+class Storage(ApiModel):
+    """The volume of each node: persistent sessions and their queued messages live on it."""
+
+    size: Annotated[
+        str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(Mi|Gi|Ti|M|G|T)$", max_length=32)
+    ] = "1Gi"
+    """Size of the claim of each node."""
+    storageClassName: Annotated[str | None, Field(max_length=253)] = None
+    """Storage class of the claims; the cluster's default class when not set."""
+
+
+class ListenerProtocol(StrEnum):
+    """What a listener speaks."""
+
+    MQTT = "MQTT"
+    WS = "WS"
+
+
+class Listener(ApiModel):
+    """A port on which devices connect."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]
+    """Name of the listener and of the Service's port."""
+    protocol: ListenerProtocol = ListenerProtocol.MQTT
+    """`MQTT` (over TCP) or `WS` (MQTT over WebSocket, path `/mqtt`)."""
+    port: Port
+    """Port in the pod and on the Service."""
+
+
+class ServiceType(StrEnum):
+    """Service types that make sense for devices."""
+
+    LOAD_BALANCER = "LoadBalancer"
+    NODE_PORT = "NodePort"
+    CLUSTER_IP = "ClusterIP"
+
+
+class ExternalTrafficPolicy(StrEnum):
+    """Kubernetes' own words."""
+
+    CLUSTER = "Cluster"
+    LOCAL = "Local"
+
+
+class SubscriberService(ApiModel):
+    """The Service that devices reach the subscriber pool by."""
+
+    type: ServiceType = ServiceType.LOAD_BALANCER
+    """Type of the Service."""
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)
+    ] = {}
+    """Annotations for the cloud's load balancer."""
+    loadBalancerClass: Annotated[str | None, Field(max_length=253)] = None
+    """Which load balancer implementation serves it."""
+    loadBalancerSourceRanges: Annotated[
+        list[Annotated[str, Field(max_length=64)]], Field(max_length=64)
+    ] = []
+    """CIDRs that clients may come from; everybody when empty."""
+    externalTrafficPolicy: ExternalTrafficPolicy = ExternalTrafficPolicy.CLUSTER
+    """`Local` keeps the clients' addresses and skips a hop."""
+
+
+class AutoscalingMode(StrEnum):
+    """Who acts on the recommendation."""
+
+    AUTO = "Auto"
+    RECOMMEND = "Recommend"
+
+
+class ScaleDown(ApiModel):
+    """How slowly the pool shrinks."""
+
+    stabilizationSeconds: Annotated[int, Field(ge=0, le=86400)] = 900
+    """The pool shrinks only to the highest size that was recommended within this time (seconds)."""
+
+
+class Autoscaling(ApiModel):
+    """Scaling of the subscriber pool on connections, read from the brokers themselves."""
+
+    mode: AutoscalingMode = AutoscalingMode.AUTO
+    """`Auto` acts; `Recommend` only reports in `status`."""
+    minReplicas: Annotated[int, Field(ge=1, le=100)] = 2
+    """Least number of nodes."""
+    maxReplicas: Annotated[int, Field(ge=1, le=100)]
+    """Most nodes."""
+    connectionsPerNode: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    """Connections that one node shall hold on average."""
+    scaleDown: ScaleDown = ScaleDown()
+    """How the pool shrinks: one node at a time, each leaves the cluster first."""
+
+
+class PublisherPool(ApiModel):
+    """The hidden pool: only backend clients connect here, nothing subscribes."""
+
+    replicas: Annotated[int, Field(ge=1, le=100)] = 2
+    """Number of nodes."""
+    resources: Resources = Resources()
+    """Compute resources of each broker."""
+    storage: Storage = Storage()
+    """Volume of each node."""
+
+
+class SubscriberPool(ApiModel):
+    """The pool that devices connect to."""
+
+    replicas: Annotated[int | None, Field(ge=1, le=100)] = None
+    """Number of nodes; 2 when neither this nor `autoscaling` is set."""
+    autoscaling: Autoscaling | None = None
+    """Scaling on connection metrics; not together with `replicas`."""
+    listeners: Annotated[list[Listener], Field(min_length=1, max_length=8)] = [
+        Listener(name="mqtt", port=1883)
+    ]
+    """Ports on which devices connect."""
+    service: SubscriberService = SubscriberService()
+    """The Service in front of the pool."""
+    resources: Resources = Resources()
+    """Compute resources of each broker."""
+    storage: Storage = Storage()
+    """Volume of each node."""

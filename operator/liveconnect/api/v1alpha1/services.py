@@ -1,0 +1,85 @@
+"""`spec.presence` and `spec.gateway`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from liveconnect.api.v1alpha1.auth import SecretKeyReference
+from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.pools import Resources, Storage
+
+TopicFilter = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class ServiceAccountReference(ApiModel):
+    """A ServiceAccount of any namespace."""
+
+    namespace: Annotated[str, Field(min_length=1, max_length=63)]
+    """Namespace of the ServiceAccount."""
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name of the ServiceAccount."""
+
+
+class ManagedStore(ApiModel):
+    """A Valkey that the operator runs."""
+
+    image: Annotated[str | None, Field(max_length=512)] = None
+    """Valkey or Redis image; the operator's default when not set."""
+    storage: Storage = Storage()
+    """Volume of the store."""
+    resources: Resources = Resources()
+    """Compute resources of the store."""
+
+
+class ExternalStore(ApiModel):
+    """A Valkey or Redis that you run."""
+
+    urlSecretRef: SecretKeyReference
+    """Secret key with the URL (`redis://…` or `rediss://…`)."""
+
+
+class PresenceStore(ApiModel):
+    """Where presence is kept: managed unless `external` is given."""
+
+    managed: ManagedStore | None = None
+    """A store that the operator runs."""
+    external: ExternalStore | None = None
+    """A store that you run."""
+
+
+class Reader(ApiModel):
+    """A backend that may read presence."""
+
+    serviceAccount: ServiceAccountReference
+    """Its ServiceAccount; it presents a token with audience `liveconnect`."""
+
+
+class Presence(ApiModel):
+    """Which clients are online."""
+
+    store: PresenceStore = PresenceStore()
+    """Where it is kept."""
+    readers: Annotated[list[Reader], Field(max_length=100)] = []
+    """Who may ask."""
+
+
+class Caller(ApiModel):
+    """A microservice that may publish, through the gateway or as MQTT client on the publishers."""
+
+    serviceAccount: ServiceAccountReference
+    """Its ServiceAccount; it presents a token with audience `liveconnect`."""
+    publish: Annotated[list[TopicFilter], Field(min_length=1, max_length=100)]
+    """Topic filters that it may publish to."""
+
+
+class Gateway(ApiModel):
+    """The publisher gateway: HTTP in, MQTT to the publisher pool out."""
+
+    replicas: Annotated[int, Field(ge=1, le=50)] = 2
+    """Number of pods."""
+    resources: Resources = Resources()
+    """Compute resources of each pod."""
+    callers: Annotated[list[Caller], Field(max_length=100)] = []
+    """Who may publish what; nobody else may."""

@@ -1,0 +1,117 @@
+"""`status`: what the operator has seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from liveconnect.api.v1alpha1.base import ApiModel
+
+
+class ConditionStatus(StrEnum):
+    """KEP-1623."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiModel):
+    """A condition as in KEP-1623."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """What it is about."""
+    status: ConditionStatus
+    """True, False or Unknown."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """One word for programs."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """A sentence for people."""
+    lastTransitionTime: datetime
+    """When `status` changed last."""
+    observedGeneration: Annotated[int | None, Field(ge=0)] = None
+    """The generation of the object that this speaks of."""
+
+
+class PoolStatus(ApiModel):
+    """One pool."""
+
+    replicas: int = 0
+    """Pods that exist."""
+    ready: int = 0
+    """Pods that are ready."""
+    desired: int = 0
+    """Nodes that the operator aims at."""
+    connections: int = 0
+    """Connections now, as the brokers count them."""
+    connectsPerMinute: int = 0
+    """CONNECT packets in the last minute, as the brokers count them."""
+    summary: str = ""
+    """`ready/desired`, for the column."""
+
+
+class NodeStatus(ApiModel):
+    """One broker node."""
+
+    name: str
+    """Name of the pod."""
+    pool: str
+    """`publisher` or `subscriber`."""
+    state: str
+    """`Running`, `Starting`, `Joining`, `Leaving`, `Unreachable`."""
+    connections: int = 0
+    """Connections now."""
+    queues: int = 0
+    """Sessions, offline persistent ones included."""
+    members: int = 0
+    """Members in this node's own list."""
+
+
+class AutoscalingStatus(ApiModel):
+    """What the autoscaler thinks."""
+
+    recommended: int
+    """Recommended number of nodes."""
+    lastScaleTime: datetime | None = None
+    """When the operator changed the number of nodes last."""
+
+
+class Endpoints(ApiModel):
+    """Where to connect."""
+
+    subscribers: str = ""
+    """`host:port` for devices."""
+    publishers: str = ""
+    """`host:port` for backend MQTT clients, inside the cluster."""
+    gateway: str = ""
+    """URL for microservices, inside the cluster."""
+    presence: str = ""
+    """URL of the presence API, inside the cluster."""
+
+
+class Status(ApiModel):
+    """What the operator has seen; written by it alone."""
+
+    observedGeneration: int | None = None
+    """The generation that this status speaks of."""
+    conditions: list[Condition] = []
+    """Ready first."""
+    clients: int = 0
+    """Devices connected now."""
+    rate: str = ""
+    """CONNECT packets a minute, for the column."""
+    publishers: PoolStatus | None = None
+    """The publisher pool."""
+    subscribers: PoolStatus | None = None
+    """The subscriber pool."""
+    autoscaling: AutoscalingStatus | None = None
+    """Set while `spec.subscribers.autoscaling` is."""
+    endpoints: Endpoints | None = None
+    """Where to connect."""
+    nodes: list[NodeStatus] = []
+    """Every broker node."""
+    selector: str = ""
+    """Label selector of the subscriber pods, for `kubectl scale` and HPA."""

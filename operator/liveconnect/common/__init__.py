@@ -1,0 +1,1 @@
+"""What the three processes share: settings, logs, metrics, HTTP plumbing."""
