@@ -1,0 +1,243 @@
+"""Verification of bearer tokens: who signed it, for whom, and until when.
+
+`TokenVerifier.check` decides with the keys at hand and never waits; `verify` fetches keys first
+where that can help. What was verified is remembered until it expires, so that a client's later
+requests cost a hash and a look-up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, TypeGuard
+
+from liveconnect.common.jose import (
+    MAX_TOKEN_BYTES,
+    CompactToken,
+    MalformedTokenError,
+    parse_compact,
+)
+from liveconnect.common.jwks import KeyCache
+
+MAX_REMEMBERED: Final = 100_000
+"""Verified tokens that are remembered at most; about 2 KiB each with a dozen claims."""
+
+_MAX_SUBJECT_BYTES: Final = 1024
+
+
+class TokenKind(StrEnum):
+    """Whose token it is."""
+
+    DEVICE = "device"
+    SERVICE_ACCOUNT = "serviceaccount"
+
+
+class TokenFault(StrEnum):
+    """Why a token is refused; for logs and metrics, never for the client."""
+
+    MISSING = "token-missing"
+    TOO_LONG = "token-too-long"
+    MALFORMED = "token-malformed"
+    ISSUER = "token-issuer"
+    ALGORITHM = "token-algorithm"
+    KEYS_UNAVAILABLE = "token-keys-unavailable"
+    KEY = "token-key"
+    SIGNATURE = "token-signature"
+    AUDIENCE = "token-audience"
+    EXPIRED = "token-expired"
+    NOT_YET_VALID = "token-not-yet-valid"
+    CLAIMS = "token-claims"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that is what it says."""
+
+    kind: TokenKind
+    issuer: str
+    subject: str
+    """`sub`, empty if a device's token has none."""
+    claims: dict[str, Any]
+    expires_at: float
+    """`exp` (seconds since the epoch)."""
+    client_id_claim: str = ""
+    """Name of the claim that must equal the MQTT client id; empty if none need."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """One issuer that is trusted, and for what."""
+
+    kind: TokenKind
+    name: Callable[[], str | None]
+    """Returns the exact `iss`; None while that is not known."""
+    audiences: frozenset[str]
+    algorithms: frozenset[str]
+    """Accepted `alg` values."""
+    leeway_seconds: float
+    keys: KeyCache
+    client_id_claim: str = ""
+
+
+class TokenRefusedError(Exception):
+    """The token does not prove anything; `fault` says why."""
+
+    def __init__(self, fault: TokenFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    verified: Verified
+    issuer: Issuer
+    generation: int
+
+
+class TokenVerifier:
+    """Verifies the tokens of several issuers."""
+
+    def __init__(self, issuers: Sequence[Issuer], max_remembered: int = MAX_REMEMBERED) -> None:
+        self._issuers = tuple(issuers)
+        self._max_remembered = max_remembered
+        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self.hits = 0
+        """Checks that were answered from memory."""
+        self.misses = 0
+        """Checks that were not."""
+
+    def check(self, token: str | None, now: float) -> Verified | TokenFault:
+        """Verify a token with the keys at hand.
+
+        Args:
+            token: the token, without a scheme before it.
+            now: seconds since the epoch.
+        """
+        if not token:
+            return TokenFault.MISSING
+        if len(token) > MAX_TOKEN_BYTES:
+            return TokenFault.TOO_LONG
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        remembered = self._remembered.get(digest)
+        if remembered is not None:
+            return self._check_remembered(digest, remembered, token, now)
+        self.misses += 1
+        return self._check_anew(digest, token, now)
+
+    async def verify(self, token: str | None, now: float) -> Verified:
+        """Verify a token; where its key is not known, ask for news of the keys first.
+
+        Raises:
+            TokenRefusedError: it does not prove anything.
+        """
+        result = self.check(token, now)
+        if token and result in {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE}:
+            result = await self._check_with_news(token, now)
+        if isinstance(result, TokenFault):
+            raise TokenRefusedError(result)
+        return result
+
+    async def _check_with_news(self, token: str, now: float) -> Verified | TokenFault:
+        name = parse_compact(token).claims.get("iss")
+        for issuer in self._issuers:
+            if issuer.name() == name:
+                await issuer.keys.refresh()
+        return self.check(token, now)
+
+    def _check_remembered(
+        self, digest: bytes, remembered: _Remembered, token: str, now: float
+    ) -> Verified | TokenFault:
+        issuer, verified = remembered.issuer, remembered.verified
+        if remembered.generation != issuer.keys.generation:
+            del self._remembered[digest]
+            return self._check_anew(digest, token, now)
+        if now >= verified.expires_at + issuer.leeway_seconds:
+            del self._remembered[digest]
+            return TokenFault.EXPIRED
+        self.hits += 1
+        self._remembered.move_to_end(digest)
+        return verified
+
+    def _check_anew(self, digest: bytes, token: str, now: float) -> Verified | TokenFault:
+        try:
+            parsed = parse_compact(token)
+        except MalformedTokenError:
+            return TokenFault.MALFORMED
+        result: Verified | TokenFault = TokenFault.ISSUER
+        name = parsed.claims.get("iss")
+        if not isinstance(name, str) or not name:
+            return TokenFault.ISSUER
+        for issuer in self._issuers:
+            if issuer.name() != name:
+                continue
+            # Two issuers of one name differ in audience: a Kubernetes cluster may issue both kinds.
+            result = check_against(issuer, name, parsed, now)
+            if isinstance(result, Verified):
+                self._remember(digest, _Remembered(result, issuer, issuer.keys.generation))
+                return result
+        return result
+
+    def _remember(self, digest: bytes, entry: _Remembered) -> None:
+        self._remembered[digest] = entry
+        if len(self._remembered) > self._max_remembered:
+            self._remembered.popitem(last=False)
+
+
+def check_against(
+    issuer: Issuer, name: str, token: CompactToken, now: float
+) -> Verified | TokenFault:
+    """Check a token against the one issuer that it names.
+
+    The signature comes before the claims: nothing is said of a token that nobody signed.
+    """
+    fault = _check_signature(issuer, token) or _check_claims(issuer, token.claims, now)
+    if fault is not None:
+        return fault
+    subject = token.claims.get("sub", "")
+    if not isinstance(subject, str) or len(subject) > _MAX_SUBJECT_BYTES:
+        return TokenFault.CLAIMS
+    return Verified(
+        kind=issuer.kind,
+        issuer=name,
+        subject=subject,
+        claims=token.claims,
+        expires_at=float(token.claims["exp"]),
+        client_id_claim=issuer.client_id_claim,
+    )
+
+
+def _check_signature(issuer: Issuer, token: CompactToken) -> TokenFault | None:
+    algorithm = token.header.alg
+    if algorithm not in issuer.algorithms:
+        return TokenFault.ALGORITHM
+    if not issuer.keys.usable:
+        return TokenFault.KEYS_UNAVAILABLE
+    candidates = issuer.keys.keys.find(token.header.kid, algorithm)
+    if not candidates:
+        return TokenFault.KEY
+    if any(key.verify(algorithm, token.signed, token.signature) for key in candidates):
+        return None
+    return TokenFault.SIGNATURE
+
+
+def _check_claims(issuer: Issuer, claims: dict[str, Any], now: float) -> TokenFault | None:
+    expires, begins = claims.get("exp"), claims.get("nbf", 0)
+    if not _is_time(expires) or not _is_time(begins):
+        return TokenFault.CLAIMS
+    if now >= expires + issuer.leeway_seconds:
+        return TokenFault.EXPIRED
+    if now < begins - issuer.leeway_seconds:
+        return TokenFault.NOT_YET_VALID
+    audience = claims.get("aud")
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(name, str) and name in issuer.audiences for name in named):
+        return TokenFault.AUDIENCE
+    return None
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    """Return whether a claim is a NumericDate that arithmetic can be done with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
