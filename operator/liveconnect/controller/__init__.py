@@ -1,0 +1,1 @@
+"""The controller: from one `LiveConnectCluster` to everything that it stands for."""

@@ -1,0 +1,1 @@
+"""The controller's words: names, manifests, what was observed, what may be done. Pure."""

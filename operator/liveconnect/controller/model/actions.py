@@ -1,0 +1,59 @@
+"""What a plan may ask for: a closed set. The executor is one `match` over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liveconnect.controller.model.manifest import Manifest, ObjectKey
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Server-side apply of one manifest."""
+
+    manifest: Manifest
+    why: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete exactly this object; one of the same name with another uid is left alone."""
+
+    key: ObjectKey
+    uid: str
+    why: str
+
+
+@dataclass(frozen=True)
+class JoinNode:
+    """Tell a lone node to join the cluster."""
+
+    pod: str
+    discovery_node: str
+
+
+@dataclass(frozen=True)
+class SuspendNode:
+    """Tell a node to leave: its listeners stop, it takes no new clients."""
+
+    pod: str
+    node: str
+
+
+@dataclass(frozen=True)
+class EvacuateNode:
+    """Let a suspended node's sessions and queues move away and the node leave the cluster."""
+
+    via: str
+    node: str
+
+
+@dataclass(frozen=True)
+class ForgetNode:
+    """Take a dead member out of the member list."""
+
+    via: str
+    node: str
+
+
+Action = Apply | Delete | JoinNode | SuspendNode | EvacuateNode | ForgetNode

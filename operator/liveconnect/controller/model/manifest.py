@@ -1,0 +1,40 @@
+"""Manifests: plain JSON objects, and the key that names one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = dict[str, Any]
+
+#: Hash of the manifest as it was applied; another hash means that the desired state changed.
+HASH_ANNOTATION = "liveconnect.io/manifest-hash"
+
+
+@dataclass(frozen=True, order=True)
+class ObjectKey:
+    """Which object: kind and name within a namespace."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> ObjectKey:
+        """The key of a manifest."""
+        meta = manifest["metadata"]
+        return cls(
+            manifest["apiVersion"], manifest["kind"], meta.get("namespace", ""), meta["name"]
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def digest(value: Any) -> str:
+    """Sixteen hex digits that change when the JSON value does."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

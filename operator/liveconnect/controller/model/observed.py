@@ -1,0 +1,103 @@
+"""What a pass has seen: the object's children, its pods and what every broker says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from liveconnect.controller.model.manifest import Manifest, ObjectKey
+
+
+class Pool(StrEnum):
+    """The two pools of broker nodes."""
+
+    PUBLISHER = "publisher"
+    SUBSCRIBER = "subscriber"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodView:
+    """A broker pod as the API server has it."""
+
+    name: str
+    pool: Pool
+    ip: str
+    ready: bool
+    deleting: bool
+    uid: str = ""
+    trouble: str = ""
+    """Why its container waits (`ImagePullBackOff: …`), empty when it does not."""
+
+    @property
+    def ordinal(self) -> int:
+        """The StatefulSet's ordinal."""
+        return int(self.name.rsplit("-", 1)[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerView:
+    """A broker node as it describes itself over its management API."""
+
+    pod: str
+    members: Mapping[str, bool] = field(default_factory=dict)
+    """Its own member list: node name to *running*; empty when it did not answer."""
+    suspended: bool = False
+    """Its MQTT listeners are stopped: it was told to leave."""
+    connections: int = 0
+    connects: int = 0
+    """CONNECT packets since its process started."""
+    queues: int = 0
+    """Sessions, offline persistent ones included."""
+    problem: str = ""
+    """Why it could not be asked, empty when it could."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether its member list is known."""
+        return bool(self.members)
+
+
+@dataclass(frozen=True)
+class LoadSample:
+    """What the pool carried at one moment."""
+
+    at: datetime
+    connects: Mapping[str, int]
+    """CONNECT counter per pod."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What a pass remembers of the passes before it. Losing it costs time, never correctness:
+    joins are asked for again, the stabilisation window starts anew."""
+
+    joins: Mapping[str, datetime] = field(default_factory=dict)
+    """Pods whose join was asked for, and when."""
+    absences: Mapping[str, datetime] = field(default_factory=dict)
+    """Members that are down, and since when."""
+    samples: tuple[LoadSample, ...] = ()
+    """Load of the last minute, oldest first."""
+    recommendations: tuple[tuple[datetime, int], ...] = ()
+    """What the autoscaler recommended within its window, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """Everything that a plan is made from."""
+
+    children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
+    pods: tuple[PodView, ...] = ()
+    brokers: Mapping[str, BrokerView] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """Names of the brokers' volume claims, to their uid."""
+    missing_references: tuple[str, ...] = ()
+    """What the spec refers to and does not exist, in words."""
+    status: Manifest = field(default_factory=dict)
+    """The object's status as it is."""
+    memory: Memory = field(default_factory=Memory)
+
+    def pool(self, pool: Pool) -> tuple[PodView, ...]:
+        """The pods of one pool, by ordinal."""
+        return tuple(sorted((p for p in self.pods if p.pool is pool), key=lambda p: p.ordinal))

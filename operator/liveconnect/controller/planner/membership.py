@@ -1,0 +1,193 @@
+"""Which node joins, which dead member is forgotten: one step at a time over both pools.
+
+The rules come from VerneMQ's contract (operations.md): a node joins only while it is empty, a join
+is done when all lists agree and not when the command says *Done*, a restart is never a leave, a
+member that nobody wants any more is forgotten, and a node that believes in a membership which
+nobody shares must lose its disk before it can come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from liveconnect.controller.model.actions import Action, Delete, ForgetNode, JoinNode
+from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import BrokerView, Memory, Observed, PodView
+
+#: A join that was asked for gets this long until all lists must agree (recorded: 5–15 s).
+JOIN_PATIENCE = timedelta(seconds=25)
+#: A member that restarts with an empty disk comes back by itself within this (recorded: 8–10 s).
+GOSSIP_PATIENCE = timedelta(seconds=15)
+#: A member without a wanted pod is forgotten after being down for this long.
+FORGET_PATIENCE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Membership:
+    """How the nodes see each other."""
+
+    action: Action | None
+    """The one step to take now."""
+    core: frozenset[str]
+    """Node names of the cluster: the largest group that agrees on itself."""
+    missing: tuple[str, ...]
+    """Wanted pods that are not members everywhere yet."""
+    states: Mapping[str, str]
+    """Pod to a word for `status.nodes[].state`."""
+    memory: Memory
+
+    @property
+    def converged(self) -> bool:
+        """Whether all wanted nodes form one cluster and nothing else belongs to it."""
+        return self.action is None and not self.missing
+
+
+def _core(names: Names, views: Mapping[str, BrokerView], pods: tuple[PodView, ...]) -> frozenset[str]:
+    """The member list that the most nodes share; a lone first publisher when nobody has any."""
+    lists: dict[frozenset[str], int] = {}
+    for pod, view in views.items():
+        if names.node(pod) in view.members and len(view.members) > 1:
+            lists[frozenset(view.members)] = lists.get(frozenset(view.members), 0) + 1
+    if lists:
+        return max(lists, key=lambda members: (lists[members], len(members), sorted(members)))
+    lone = [p.name for p in pods if p.name in views and views[p.name].reachable]
+    return frozenset({names.node(lone[0])}) if lone else frozenset()
+
+
+def _state(pod: PodView, view: BrokerView | None, core: frozenset[str], node: str) -> str:
+    if view is None or not view.reachable:
+        return "Unreachable" if pod.ready else "Starting"
+    if view.suspended:
+        return "Leaving"
+    if node in core and (set(view.members) == core or not core):
+        return "Running" if pod.ready else "Starting"
+    return "Joining"
+
+
+def _running_core_pod(names: Names, views: Mapping[str, BrokerView], core: frozenset[str]) -> str | None:
+    """A reachable pod of the core that is not on its way out, the first by name."""
+    candidates = sorted(
+        pod for pod, view in views.items()
+        if view.reachable and names.node(pod) in core and not view.suspended
+    )
+    return candidates[0] if candidates else None
+
+
+def plan_membership(
+    *, names: Names, observed: Observed, wanted: tuple[str, ...], leaving: str | None, now: datetime
+) -> Membership:
+    """Find the next membership step.
+
+    Args:
+        names: Names of this cluster's children.
+        observed: What the pass has seen.
+        wanted: Pods that shall be members, publishers first.
+        leaving: The pod whose intended leave is under way, if any; it is neither joined nor
+            forgotten here.
+        now: The time of the pass.
+    """
+    pods = tuple(sorted(observed.pods, key=lambda p: wanted.index(p.name) if p.name in wanted else 999))
+    views = {p.name: observed.brokers[p.name] for p in pods if p.name in observed.brokers}
+    core = _core(names, views, tuple(p for p in pods if p.name in wanted))
+    down = _members_down(views, core, names)
+    memory = replace(
+        observed.memory,
+        joins={p: at for p, at in observed.memory.joins.items() if names.node(p) not in core},
+        absences={node: observed.memory.absences.get(node, now) for node in down},
+    )
+    states = {p.name: _state(p, views.get(p.name), core, names.node(p.name)) for p in pods}
+    missing = tuple(
+        p for p in wanted
+        if p != leaving and not _agrees(p, views, core, names)
+    )
+    action = (
+        _forget(names, views, core, memory, wanted, leaving, now)
+        or _join(names, views, core, memory, missing, now)
+        or _wipe(names, observed, views, core, missing)
+    )
+    if isinstance(action, JoinNode):
+        memory = replace(memory, joins={**memory.joins, action.pod: now})
+    return Membership(action=action, core=core, missing=missing, states=states, memory=memory)
+
+
+def _agrees(pod: str, views: Mapping[str, BrokerView], core: frozenset[str], names: Names) -> bool:
+    view = views.get(pod)
+    return view is not None and len(core) > 0 and frozenset(view.members) == core and names.node(pod) in core
+
+
+def _members_down(
+    views: Mapping[str, BrokerView], core: frozenset[str], names: Names
+) -> frozenset[str]:
+    """Members of the core that every reachable member of it calls not running."""
+    speakers = [v for p, v in views.items() if v.reachable and names.node(p) in core]
+    return frozenset(
+        node for node in core
+        if speakers and all(not v.members.get(node, False) for v in speakers)
+    )
+
+
+def _forget(
+    names: Names,
+    views: Mapping[str, BrokerView],
+    core: frozenset[str],
+    memory: Memory,
+    wanted: tuple[str, ...],
+    leaving: str | None,
+    now: datetime,
+) -> ForgetNode | None:
+    """A member that is down and has no wanted pod: it will never come back."""
+    via = _running_core_pod(names, views, core)
+    for node, since in sorted(memory.absences.items()):
+        pod = names.pod_of(node)
+        if via and pod not in wanted and pod != leaving and now - since >= FORGET_PATIENCE:
+            return ForgetNode(via=via, node=node)
+    return None
+
+
+def _join(
+    names: Names,
+    views: Mapping[str, BrokerView],
+    core: frozenset[str],
+    memory: Memory,
+    missing: tuple[str, ...],
+    now: datetime,
+) -> JoinNode | None:
+    """The first lone node, unless a join is still settling."""
+    if any(now - at < JOIN_PATIENCE for at in memory.joins.values()):
+        return None
+    via = _running_core_pod(names, views, core)
+    for pod in missing:
+        view = views.get(pod)
+        if via is None or via == pod or view is None or not _lone(pod, view, names):
+            continue
+        if names.node(pod) in core:
+            continue  # an old member with an empty disk: the others' gossip brings it back
+        return JoinNode(pod=pod, discovery_node=names.node(via))
+    return None
+
+
+def _lone(pod: str, view: BrokerView, names: Names) -> bool:
+    return set(view.members) == {names.node(pod)}
+
+
+def _wipe(
+    names: Names,
+    observed: Observed,
+    views: Mapping[str, BrokerView],
+    core: frozenset[str],
+    missing: tuple[str, ...],
+) -> Delete | None:
+    """The claim of a node that believes in others who do not list it (a forgotten member)."""
+    for pod in missing:
+        view = views.get(pod)
+        node = names.node(pod)
+        if view is None or len(view.members) < 2 or node in core or len(core) < 2:
+            continue
+        claim = names.claim(pod)
+        if claim in observed.claims:
+            key = ObjectKey("v1", "PersistentVolumeClaim", names.namespace, claim)
+            return Delete(key, observed.claims[claim], f"{pod} has the state of another life")
+    return None

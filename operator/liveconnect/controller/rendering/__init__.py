@@ -1,0 +1,102 @@
+"""From a cluster object to the manifests of everything that it stands for. Pure."""
+
+from __future__ import annotations
+
+import base64
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.manifest import Manifest
+from liveconnect.controller.model.names import PRESENCE_PORT, Names
+from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.rendering import brokers, configuration, policies, services
+from liveconnect.controller.rendering.engine import render_manifest
+from liveconnect.controller.rendering.identity import labels, stamp
+from liveconnect.controller.rendering.inputs import RenderInputs, RenderSettings
+
+__all__ = ["RenderInputs", "RenderSettings", "render"]
+
+
+def render(
+    cluster: Cluster, settings: RenderSettings, inputs: RenderInputs
+) -> tuple[Manifest, ...]:
+    """All children of a cluster object, in the order in which they are applied."""
+    names = Names(cluster.name, cluster.namespace, settings.cluster_domain)
+    managed = cluster.spec.presence.store.external is None
+
+    def label(component: str) -> dict[str, str]:
+        pool = Pool(component) if component in set(Pool) else None
+        return labels(names, component, settings, pool)
+
+    children: list[tuple[str, Manifest]] = [
+        *_accounts(names),
+        *_secrets(names, inputs, managed=managed),
+        *_config_maps(cluster, names, managed=managed),
+        *_services(cluster, names, managed=managed),
+        *policies.policies(cluster, names),
+        *((pool.value, brokers.budget(names, pool)) for pool in Pool),
+        ("auth", services.budget(names, names.auth, "auth")),
+        ("gateway", services.budget(names, names.gateway, "gateway")),
+    ]
+    if managed:
+        children.append(
+            ("presence", services.presence_stateful_set(
+                cluster, names, settings, inputs.credentials, label("presence"))))  # fmt: skip
+    children += [
+        ("auth", services.auth_deployment(cluster, names, settings, inputs, label("auth"))),
+        *(
+            (pool.value, brokers.stateful_set(cluster, names, pool, inputs, label(pool.value)))
+            for pool in Pool
+        ),
+        ("gateway", services.gateway_deployment(cluster, names, settings, label("gateway"))),
+    ]
+    return tuple(stamp(manifest, cluster, label(component)) for component, manifest in children)
+
+
+def _accounts(names: Names) -> list[tuple[str, Manifest]]:
+    accounts = [("broker", names.broker), ("auth", names.auth), ("gateway", names.gateway)]
+    return [(c, render_manifest("serviceaccount.yaml.j2", name=name)) for c, name in accounts]
+
+
+def _secret(name: str, content: dict[str, str]) -> Manifest:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
+    return render_manifest("secret.yaml.j2", name=name, content=encoded)
+
+
+def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple[str, Manifest]]:
+    credentials = inputs.credentials
+    broker = _secret(
+        names.broker, {"cookie": credentials.cookie, "api-key": credentials.api_key}
+    )
+    if not managed:
+        return [("broker", broker)]
+    password = credentials.presence_password
+    url = f"redis://:{password}@{names.host(names.presence)}:{PRESENCE_PORT}/0"
+    return [
+        ("broker", broker),
+        ("presence", _secret(names.presence, {"password": password, "url": url})),
+    ]
+
+
+def _config_maps(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[str, Manifest]]:
+    auth = services.json_config_map(names.auth, configuration.auth_config(cluster, names))
+    gateway = services.json_config_map(names.gateway, configuration.gateway_config(cluster, names))
+    presence = [("presence", services.presence_config_map(names))] if managed else []
+    return [
+        *((pool.value, brokers.config_map(cluster, names, pool)) for pool in Pool),
+        ("auth", auth),
+        ("gateway", gateway),
+        *presence,
+    ]
+
+
+def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[str, Manifest]]:
+    presence = (
+        [("presence", services.http_service(names, names.presence, "presence"))] if managed else []
+    )
+    return [
+        ("broker", brokers.nodes_service(names)),
+        *((pool.value, brokers.pool_service(cluster, names, pool)) for pool in Pool),
+        ("auth", services.http_service(names, names.auth, "auth")),
+        ("gateway", services.http_service(names, names.gateway, "gateway")),
+        *presence,
+    ]

@@ -1,0 +1,125 @@
+"""The two pools: configuration, Services, budgets, StatefulSets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.manifest import Manifest, digest
+from liveconnect.controller.model.names import (
+    CLUSTERING_PORT,
+    EPMD_PORT,
+    HTTP_PORT,
+    LEAVING_ANNOTATION,
+    Names,
+)
+from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.rendering import configuration
+from liveconnect.controller.rendering.engine import render_manifest, render_text
+from liveconnect.controller.rendering.inputs import RenderInputs
+
+
+def config_map(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
+    """Everything that a pool's pods read, but for secrets."""
+    content = {
+        "vernemq.conf": configuration.broker_config(cluster, names, pool),
+        "start.sh": render_text("start.sh"),
+        "startup-probe.sh": render_text("startup-probe.sh"),
+    }
+    return render_manifest("configmap.yaml.j2", name=names.pool(pool), content=content)
+
+
+def nodes_service(names: Names) -> Manifest:
+    """The headless Service of both pools: DNS names, also before a node is ready."""
+    ports = [
+        {"name": "http", "port": HTTP_PORT},
+        {"name": "clustering", "port": CLUSTERING_PORT},
+        {"name": "epmd", "port": EPMD_PORT},
+    ]
+    selector = {
+        k: v for k, v in names.selector("broker").items() if k != "app.kubernetes.io/component"
+    }
+    return _service(
+        names.nodes, ports, {**selector, "liveconnect.io/broker": "true"}, headless=True
+    )
+
+
+def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
+    """The Service that clients of a pool use; publishers are never reachable from outside."""
+    ports = [{"name": i.name, "port": i.port} for i in configuration.listeners(cluster, pool)]
+    if pool is Pool.PUBLISHER:
+        return _service(names.pool(pool), ports, names.selector(pool.value))
+    spec = cluster.spec.subscribers.service
+    external = spec.type.value != "ClusterIP"
+    return _service(
+        names.pool(pool),
+        ports,
+        names.selector(pool.value),
+        type=spec.type.value,
+        annotations=spec.annotations,
+        load_balancer_class=spec.loadBalancerClass,
+        source_ranges=spec.loadBalancerSourceRanges,
+        external_traffic_policy=spec.externalTrafficPolicy.value if external else None,
+    )
+
+
+def _service(
+    name: str, ports: list[dict[str, Any]], selector: dict[str, str], **extra: Any
+) -> Manifest:
+    view: dict[str, Any] = {
+        "type": "ClusterIP",
+        "headless": False,
+        "annotations": {},
+        "load_balancer_class": None,
+        "source_ranges": [],
+        "external_traffic_policy": None,
+        **extra,
+    }
+    return render_manifest("service.yaml.j2", name=name, ports=ports, selector=selector, **view)
+
+
+def budget(names: Names, pool: Pool) -> Manifest:
+    """At most one node of a pool is evicted at a time."""
+    return render_manifest(
+        "poddisruptionbudget.yaml.j2", name=names.pool(pool), selector=names.selector(pool.value)
+    )
+
+
+def stateful_set(
+    cluster: Cluster, names: Names, pool: Pool, inputs: RenderInputs, pod_labels: dict[str, str]
+) -> Manifest:
+    """The pool's pods."""
+    spec = cluster.spec
+    subscriber = pool is Pool.SUBSCRIBER
+    source = spec.subscribers if subscriber else spec.publishers
+    hooks = configuration.hooks(names, pool)
+    leaving = inputs.leaving if subscriber else None
+    config = config_map(cluster, names, pool)["data"]
+    return render_manifest(
+        "broker-statefulset.yaml.j2",
+        name=names.pool(pool),
+        annotations={LEAVING_ANNOTATION: leaving} if leaving else {},
+        replicas=inputs.subscriber_replicas if subscriber else spec.publishers.replicas,
+        service_name=names.nodes,
+        selector=names.selector(pool.value),
+        pod_labels={**pod_labels, "liveconnect.io/broker": "true"},
+        config_hash=digest([config, inputs.credentials.cookie, inputs.credentials.api_key]),
+        service_account=names.broker,
+        pull_secrets=[s.model_dump() for s in spec.broker.imagePullSecrets],
+        image=spec.broker.image,
+        image_pull_policy=spec.broker.imagePullPolicy.value,
+        nodes_domain=names.node("x").partition("@x.")[2],
+        expected_hooks=str(len(hooks)),
+        ports=[
+            *({"name": i.name, "port": i.port} for i in configuration.listeners(cluster, pool)),
+            {"name": "http", "port": HTTP_PORT},
+            {"name": "clustering", "port": CLUSTERING_PORT},
+            {"name": "epmd", "port": EPMD_PORT},
+        ],
+        resources=json.loads(source.resources.model_dump_json(exclude_defaults=True)),
+        config_map=names.pool(pool),
+        secret=names.broker,
+        storage_class=source.storage.storageClassName,
+        storage_size=source.storage.size,
+    )

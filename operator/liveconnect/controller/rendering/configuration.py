@@ -1,0 +1,178 @@
+"""The configuration files of the operands: `vernemq.conf` and the JSON of our two services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from liveconnect.api.operands import (
+    JWKS_DIRECTORY,
+    AuthConfig,
+    GatewayConfig,
+    JwtProvider,
+    Publisher,
+)
+from liveconnect.api.v1alpha1 import (
+    Broker,
+    Cluster,
+    Jwt,
+    Listener,
+    ListenerProtocol,
+    Netsplit,
+    ServiceAccountReference,
+)
+from liveconnect.controller.model.names import (
+    CLUSTERING_PORT,
+    DISTRIBUTION_PORTS,
+    HTTP_PORT,
+    MQTT_PORT,
+    SERVICE_PORT,
+    Names,
+)
+from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.rendering.engine import render_text
+
+NETSPLIT_SWITCHES = tuple(
+    f"allow_{act}_during_netsplit" for act in ("register", "publish", "subscribe", "unsubscribe")
+)
+AUTH_HOOKS = tuple(
+    f"auth_on_{act}{version}" for act in ("register", "publish", "subscribe") for version in ("", "_m5")
+)
+#: No on_register_m5 is left out: an MQTT 5 client would never be online.
+PRESENCE_HOOKS = (
+    "on_register",
+    "on_register_m5",
+    "on_client_wakeup",
+    "on_client_gone",
+    "on_client_offline",
+    "on_session_expired",
+)
+#: Defaults that a `spec.broker.config` entry of the same name replaces.
+DEFAULT_OPTIONS = {
+    "max_message_size": "65536",
+    "persistent_client_expiration": "1w",
+    "max_offline_messages": "1000",
+    "max_online_messages": "1000",
+    "vmq_webhooks.pool_timeout": "30000",
+}
+_TYPES = {ListenerProtocol.MQTT: "tcp", ListenerProtocol.WS: "ws"}
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One registered webhook."""
+
+    name: str
+    hook: str
+    endpoint: str
+
+
+def is_official_image(image: str) -> bool:
+    """Whether this is one of VerneMQ's own images (under their EULA; only they know the key)."""
+    repository = image.split("@")[0]
+    if ":" in repository.rsplit("/", 1)[-1]:
+        repository = repository.rsplit(":", 1)[0]
+    return repository in {"vernemq/vernemq", "docker.io/vernemq/vernemq"}
+
+
+def listeners(cluster: Cluster, pool: Pool) -> list[Listener]:
+    """The MQTT listeners of a pool."""
+    if pool is Pool.SUBSCRIBER:
+        return cluster.spec.subscribers.listeners
+    return [Listener(name="mqtt", port=MQTT_PORT)]
+
+
+def hooks(names: Names, pool: Pool) -> list[Hook]:
+    """The hooks of a pool's nodes. Authentication and presence have endpoints, and so connection
+    pools in the broker, of their own; the URL carries what the bodies do not: pool and node."""
+    base = f"http://{names.host(names.auth)}:{SERVICE_PORT}/hooks"
+    plans = [("auth", AUTH_HOOKS)]
+    if pool is Pool.SUBSCRIBER:
+        plans.append(("presence", PRESENCE_HOOKS))
+    return [
+        Hook(name=f"lc_{hook}", hook=hook, endpoint=f"{base}/{kind}/{pool.value}/@POD@")
+        for kind, group in plans
+        for hook in group
+    ]
+
+
+def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
+    """`vernemq.conf` of a pool."""
+    broker: Broker = cluster.spec.broker
+    return render_text(
+        "vernemq.conf.j2",
+        accept_eula=broker.acceptEULA and is_official_image(broker.image),
+        netsplit_switches=NETSPLIT_SWITCHES,
+        netsplit_value="on" if broker.netsplit is Netsplit.AVAILABLE else "off",
+        distribution_ports=DISTRIBUTION_PORTS,
+        clustering_port=CLUSTERING_PORT,
+        http_port=HTTP_PORT,
+        listeners=[
+            {"type": _TYPES[item.protocol], "name": item.name, "port": item.port}
+            for item in listeners(cluster, pool)
+        ],
+        hooks=hooks(names, pool),
+        options=sorted({**DEFAULT_OPTIONS, **broker.config}.items()),
+    )
+
+
+def _subject(account: ServiceAccountReference) -> str:
+    return f"system:serviceaccount:{account.namespace}:{account.name}"
+
+
+def callers(cluster: Cluster) -> list[Publisher]:
+    """The microservices of `spec.gateway.callers`."""
+    return [
+        Publisher(subject=_subject(c.serviceAccount), publish=list(c.publish))
+        for c in cluster.spec.gateway.callers
+    ]
+
+
+def jwks_path(index: int, jwt: Jwt) -> str | None:
+    """Where the auth pods find the key set of the provider with this index, if in a Secret."""
+    return f"{JWKS_DIRECTORY}/{index}/{jwt.jwksSecretRef.key}" if jwt.jwksSecretRef else None
+
+
+def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
+    """The auth service's file."""
+    gateway = Publisher(subject=names.subject(names.gateway), publish=["#"])
+    config = AuthConfig(
+        cluster=f"{cluster.namespace}/{cluster.name}",
+        providers=[
+            JwtProvider(
+                issuer=p.jwt.issuer,
+                audiences=p.jwt.audiences,
+                algorithms=p.jwt.algorithms,
+                client_id_claim=p.jwt.clientIDClaim,
+                leeway_seconds=p.jwt.leewaySeconds,
+                jwks_uri=p.jwt.jwksURI,
+                jwks_file=jwks_path(index, p.jwt),
+            )
+            for index, p in enumerate(cluster.spec.auth.tokens)
+        ],
+        topics=cluster.spec.auth.topics,
+        publishers=[gateway, *callers(cluster)],
+        readers=[_subject(r.serviceAccount) for r in cluster.spec.presence.readers],
+    )
+    return config.model_dump(mode="json")
+
+
+def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
+    """The gateway's file."""
+    config = GatewayConfig(
+        cluster=f"{cluster.namespace}/{cluster.name}",
+        broker_host=names.host(names.pool(Pool.PUBLISHER)),
+        callers=callers(cluster),
+    )
+    return config.model_dump(mode="json")
+
+
+PRESENCE_CONFIG = """\
+# Written by the LiveConnect operator; the password is added by start.sh.
+port 6379
+dir /data
+appendonly yes
+appendfsync everysec
+maxmemory-policy noeviction
+protected-mode no
+"""

@@ -1,0 +1,63 @@
+"""Jinja2 whose every `{{ x }}` is a JSON value, and so a valid YAML scalar or map.
+
+Nothing can be injected: a string stays a string whatever it holds. Templates must not glue
+(`foo-{{ x }}`); a test forbids it. Text files (`vernemq.conf`) use a second environment that
+refuses line breaks in values.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from liveconnect.controller.model.manifest import Manifest
+
+_LOADER = PackageLoader("liveconnect.controller.rendering", "templates")
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, StrictUndefined):
+        return value
+    return json.dumps(value)
+
+
+def _line(value: Any) -> str:
+    text = str(value)
+    if any(mark in text for mark in "\r\n\x00"):
+        raise ValueError(f"a configuration value must be one line: {text!r}")
+    return text
+
+
+_YAML = Environment(
+    loader=_LOADER,
+    finalize=_json,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,  # noqa: S701 - JSON, not HTML: the finaliser escapes
+)
+_TEXT = Environment(
+    loader=_LOADER,
+    finalize=_line,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - broker configuration, not HTML
+)
+
+
+def render_manifest(template: str, **view: Any) -> Manifest:
+    """Render one `*.yaml.j2` into a manifest."""
+    manifest = yaml.safe_load(_YAML.get_template(template).render(view))
+    if not isinstance(manifest, dict):
+        raise TypeError(f"{template} is not one object")
+    return manifest
+
+
+def render_text(template: str, **view: Any) -> str:
+    """Render a text file; values are single lines."""
+    return _TEXT.get_template(template).render(view)

@@ -1,0 +1,33 @@
+"""What rendering needs besides the object itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from liveconnect.controller.model.credentials import Credentials
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """The same for all cluster objects of one operator."""
+
+    image: str
+    """Image of the auth service and the gateway: the operator's own."""
+    image_pull_policy: str
+    presence_image: str
+    """Image of managed presence stores, unless the object names one."""
+    cluster_domain: str = "cluster.local"
+    operator_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderInputs:
+    """What this pass knows."""
+
+    credentials: Credentials
+    subscriber_replicas: int
+    leaving: str | None = None
+    """The subscriber pod whose leave is under way."""
+    secret_digests: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""

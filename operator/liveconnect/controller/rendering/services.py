@@ -1,0 +1,223 @@
+"""Auth service, gateway and presence store."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from liveconnect.api import operands
+from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
+from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.manifest import Manifest, digest
+from liveconnect.controller.model.names import PRESENCE_PORT, SERVICE_PORT, Names
+from liveconnect.controller.rendering import configuration
+from liveconnect.controller.rendering.engine import render_manifest, render_text
+from liveconnect.controller.rendering.inputs import RenderInputs, RenderSettings
+
+_DEFAULT_REQUESTS = {"cpu": "50m", "memory": "96Mi"}
+
+
+def resources(spec: Resources) -> dict[str, Any]:
+    """Resources of a pod of ours, with requests that were measured where none are given."""
+    given: dict[str, Any] = json.loads(spec.model_dump_json(exclude_defaults=True))
+    return given or {"requests": _DEFAULT_REQUESTS}
+
+
+def json_config_map(name: str, config: dict[str, Any]) -> Manifest:
+    """The one configuration file of a service."""
+    text = json.dumps(config, indent=2, sort_keys=True)
+    return render_manifest("configmap.yaml.j2", name=name, content={"config.json": text})
+
+
+def http_service(names: Names, name: str, component: str) -> Manifest:
+    """The ClusterIP of a service."""
+    return render_manifest(
+        "service.yaml.j2",
+        name=name,
+        type="ClusterIP",
+        headless=False,
+        annotations={},
+        load_balancer_class=None,
+        source_ranges=[],
+        external_traffic_policy=None,
+        selector=names.selector(component),
+        ports=[
+            {"name": "redis", "port": PRESENCE_PORT}
+            if component == "presence"
+            else {"name": "http", "port": SERVICE_PORT}
+        ],
+    )
+
+
+def budget(names: Names, name: str, component: str) -> Manifest:
+    """At most one pod is evicted at a time."""
+    return render_manifest(
+        "poddisruptionbudget.yaml.j2", name=name, selector=names.selector(component)
+    )
+
+
+def _api_access() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Own token and CA, to read the API server's OIDC keys."""
+    mount = {
+        "name": "api-access",
+        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+        "readOnly": True,
+    }
+    volume = {
+        "name": "api-access",
+        "projected": {
+            "defaultMode": 288,
+            "sources": [
+                {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+                {
+                    "configMap": {
+                        "name": "kube-root-ca.crt",
+                        "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                    }
+                },
+            ],
+        },
+    }
+    return mount, volume
+
+
+def _config(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    mount = {"name": "config", "mountPath": "/etc/liveconnect/config", "readOnly": True}
+    return mount, {"name": "config", "configMap": {"name": name, "defaultMode": 292}}
+
+
+def _secret_mount(
+    volume: str, path: str, secret: str, items: list[dict[str, str]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    mount = {"name": volume, "mountPath": path, "readOnly": True}
+    source = {"secretName": secret, "items": items, "defaultMode": 288}
+    return mount, {"name": volume, "secret": source}
+
+
+def presence_url_source(cluster: Cluster, names: Names) -> tuple[str, str]:
+    """Secret and key that hold the store's URL."""
+    external = cluster.spec.presence.store.external
+    if external is not None:
+        return external.urlSecretRef.name, external.urlSecretRef.key
+    return names.presence, "url"
+
+
+def auth_deployment(
+    cluster: Cluster,
+    names: Names,
+    settings: RenderSettings,
+    inputs: RenderInputs,
+    pod_labels: dict[str, str],
+) -> Manifest:
+    """The auth service's pods."""
+    secret, key = presence_url_source(cluster, names)
+    volumes = [
+        _config(names.auth),
+        _api_access(),
+        _secret_mount("presence", "/etc/liveconnect/presence", secret, [{"key": key, "path": "url"}]),
+    ]
+    for index, provider in enumerate(cluster.spec.auth.tokens):
+        reference = provider.jwt.jwksSecretRef
+        if reference is not None:
+            items = [{"key": reference.key, "path": reference.key}]
+            path = f"{operands.JWKS_DIRECTORY}/{index}"
+            volumes.append(_secret_mount(f"jwks-{index}", path, reference.name, items))
+    config = configuration.auth_config(cluster, names)
+    return _deployment(
+        cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,
+        container="auth",
+        command=["liveconnect-webhook"],
+        replicas=cluster.spec.auth.replicas,
+        resources=resources(cluster.spec.auth.resources),
+        config_hash=digest(
+            [config, dict(inputs.secret_digests), inputs.credentials.presence_password]
+        ),
+    )  # fmt: skip
+
+
+def gateway_deployment(
+    cluster: Cluster, names: Names, settings: RenderSettings, pod_labels: dict[str, str]
+) -> Manifest:
+    """The gateway's pods."""
+    token_mount = {
+        "name": "broker-token",
+        "mountPath": operands.TOKEN_FILE.rpartition("/")[0],
+        "readOnly": True,
+    }
+    token = {
+        "audience": operands.AUDIENCE,
+        "expirationSeconds": 3600,
+        "path": operands.TOKEN_FILE.rpartition("/")[2],
+    }
+    token_volume = {
+        "name": "broker-token",
+        "projected": {"defaultMode": 288, "sources": [{"serviceAccountToken": token}]},
+    }
+    return _deployment(
+        cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
+        [_config(names.gateway), _api_access(), (token_mount, token_volume)],
+        container="gateway",
+        command=["liveconnect-gateway"],
+        replicas=cluster.spec.gateway.replicas,
+        resources=resources(cluster.spec.gateway.resources),
+        config_hash=digest(configuration.gateway_config(cluster, names)),
+    )  # fmt: skip
+
+
+def _deployment(  # noqa: PLR0913 - the one place that knows the template's variables
+    cluster: Cluster,
+    settings: RenderSettings,
+    name: str,
+    selector: dict[str, str],
+    pod_labels: dict[str, str],
+    volumes: list[tuple[dict[str, Any], dict[str, Any]]],
+    **view: Any,
+) -> Manifest:
+    return render_manifest(
+        "service-deployment.yaml.j2",
+        name=name,
+        selector=selector,
+        pod_labels=pod_labels,
+        image=settings.image,
+        image_pull_policy=settings.image_pull_policy,
+        pull_secrets=[s.model_dump() for s in cluster.spec.broker.imagePullSecrets],
+        mounts=[mount for mount, _ in volumes],
+        volumes=[volume for _, volume in volumes],
+        **view,
+    )
+
+
+def presence_config_map(names: Names) -> Manifest:
+    """The managed store's configuration."""
+    content = {
+        "valkey.conf": configuration.PRESENCE_CONFIG,
+        "start.sh": render_text("presence-start.sh"),
+    }
+    return render_manifest("configmap.yaml.j2", name=names.presence, content=content)
+
+
+def presence_stateful_set(
+    cluster: Cluster,
+    names: Names,
+    settings: RenderSettings,
+    credentials: Credentials,
+    pod_labels: dict[str, str],
+) -> Manifest:
+    """The managed store's pod."""
+    store = cluster.spec.presence.store.managed or ManagedStore()
+    return render_manifest(
+        "presence-statefulset.yaml.j2",
+        name=names.presence,
+        selector=names.selector("presence"),
+        pod_labels=pod_labels,
+        config_hash=digest(
+            [presence_config_map(names)["data"], credentials.presence_password]
+        ),
+        service_account=names.broker,
+        pull_secrets=[s.model_dump() for s in cluster.spec.broker.imagePullSecrets],
+        image=store.image or settings.presence_image,
+        image_pull_policy=settings.image_pull_policy,
+        resources=resources(store.resources),
+        storage_class=store.storage.storageClassName,
+        storage_size=store.storage.size,
+    )

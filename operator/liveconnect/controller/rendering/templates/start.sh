@@ -1,0 +1,34 @@
+#!/bin/sh
+# Start of a broker pod. Membership is the operator's: nothing here joins or leaves, and a stop is
+# just a stop. Secrets go from their files into files that only the broker reads, never into argv.
+set -eu
+umask 077
+from=/etc/liveconnect/broker
+etc=/vernemq/etc
+node="VerneMQ@${POD_NAME}.${NODES_DOMAIN}"
+
+sed -e "s|@NODE@|${node}|g" -e "s|@POD@|${POD_NAME}|g" "$from/vernemq.conf" > "$etc/vernemq.conf"
+
+cookie=$(cat /etc/liveconnect/secret/cookie)
+key=$(cat /etc/liveconnect/secret/api-key)
+cat > "$etc/vm.args" <<END
+-name ${node}
+-setcookie ${cookie}
++P 512000
++Q 512000
++K true
++A 64
++W w
++sbwt none
+-env ERL_MAX_PORTS 512000
+-env ERL_CRASH_DUMP /vernemq/log/erl_crash.dump
+-kernel inet_dist_listen_min 9100
+-kernel inet_dist_listen_max 9109
+END
+# The key is part of the node's own configuration: added at run time it would be replicated
+# metadata, and a node that has any can no longer join (non_empty_node).
+cat > "$etc/advanced.config" <<END
+[{vmq_server, [{http_endpoint_api_keys, [{<<"${key}">>, "mgmt", undefined}]}]}].
+END
+unset cookie key
+exec /vernemq/bin/vernemq console -noshell -noinput
