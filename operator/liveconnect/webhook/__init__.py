@@ -1,0 +1,1 @@
+"""The auth service: VerneMQ's webhooks, access tokens, topic rules, presence."""

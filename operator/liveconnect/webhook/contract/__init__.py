@@ -1,0 +1,46 @@
+"""VerneMQ's webhooks as recorded in its contract: bodies in, answers out. Pure."""
+
+from liveconnect.webhook.contract.answers import (
+    OK,
+    REFUSED,
+    connect_allowed,
+    subscribe_answer,
+)
+from liveconnect.webhook.contract.bodies import (
+    ClientBody,
+    DeliverBody,
+    HookBodyError,
+    OfflineMessageBody,
+    PublishBody,
+    ReauthenticateBody,
+    RegisterBody,
+    RegisteredBody,
+    SubscribeBody,
+    SubscribeTopic,
+    UnsubscribeBody,
+    parse_body,
+)
+from liveconnect.webhook.contract.hooks import AUTH_HOOKS, PRESENCE_HOOKS, Hook, Pool
+
+__all__ = [
+    "AUTH_HOOKS",
+    "OK",
+    "PRESENCE_HOOKS",
+    "REFUSED",
+    "ClientBody",
+    "DeliverBody",
+    "Hook",
+    "HookBodyError",
+    "OfflineMessageBody",
+    "Pool",
+    "PublishBody",
+    "ReauthenticateBody",
+    "RegisterBody",
+    "RegisteredBody",
+    "SubscribeBody",
+    "SubscribeTopic",
+    "UnsubscribeBody",
+    "connect_allowed",
+    "parse_body",
+    "subscribe_answer",
+]

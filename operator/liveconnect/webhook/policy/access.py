@@ -1,0 +1,172 @@
+"""The decisions. Every path that does not end in an explicit yes ends in a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from liveconnect.api.operands import Publisher
+from liveconnect.api.v1alpha1 import TopicAction
+from liveconnect.common.tokens import TokenFault, TokenKind, Verified
+from liveconnect.webhook.contract import Pool, PublishBody, SubscribeTopic
+from liveconnect.webhook.policy.decisions import (
+    ConnectAllowed,
+    PublishAllowed,
+    Reason,
+    Refused,
+    SubscribeDecision,
+)
+from liveconnect.webhook.policy.filters import (
+    covers,
+    inner_filter,
+    is_reserved,
+    is_valid_filter,
+    is_valid_name,
+)
+from liveconnect.webhook.policy.rules import RuleTemplate
+
+_JITTER_SHARE: Final = 0.1
+_MAX_JITTER_SECONDS: Final = 300.0
+
+Identity = Verified | TokenFault
+"""What the user name turned out to be."""
+
+
+class Policy:
+    """All rules of one cluster."""
+
+    def __init__(self, rules: Iterable[RuleTemplate], publishers: Iterable[Publisher]) -> None:
+        self._rules: Mapping[TopicAction, tuple[RuleTemplate, ...]] = _by_action(tuple(rules))
+        self._publishers: Mapping[str, tuple[list[str], ...]] = _by_subject(publishers)
+
+    def connect(
+        self, pool: Pool, client_id: str, identity: Identity, now: float, jitter: float
+    ) -> ConnectAllowed | Refused:
+        """Decide whether a client may connect.
+
+        Args:
+            pool: where it wants to.
+            client_id: its client id.
+            identity: what its token proves.
+            now: seconds since the epoch.
+            jitter: between 0 and 1; spreads the ends of sessions whose tokens end together.
+        """
+        admitted = self._admit(pool, client_id, identity)
+        if isinstance(admitted, Refused):
+            return admitted
+        return ConnectAllowed(_lifetime(admitted.expires_at - now, jitter))
+
+    def subscribe(
+        self, pool: Pool, client_id: str, identity: Identity, topics: Sequence[SubscribeTopic]
+    ) -> SubscribeDecision | Refused:
+        """Decide what each filter of a SUBSCRIBE gets; the answer keeps the order of `topics`."""
+        admitted = self._admit(pool, client_id, identity)
+        if isinstance(admitted, Refused):
+            return admitted
+        if pool is not Pool.SUBSCRIBER:
+            return Refused(Reason.SUBSCRIBE_ON_PUBLISHER_POOL)
+        return SubscribeDecision(tuple(self._grant(client_id, admitted, topic) for topic in topics))
+
+    def publish(
+        self, pool: Pool, identity: Identity, message: PublishBody
+    ) -> PublishAllowed | Refused:
+        """Decide whether a client may publish a message, or have it as its will."""
+        admitted = self._admit(pool, message.client_id, identity)
+        if isinstance(admitted, Refused):
+            return admitted
+        if not is_valid_name(message.topic) or is_reserved(message.topic):
+            return Refused(Reason.INVALID_TOPIC)
+        if pool is Pool.SUBSCRIBER:
+            return self._publish_of_device(admitted, message)
+        return self._publish_of_backend(admitted, message)
+
+    def _admit(self, pool: Pool, client_id: str, identity: Identity) -> Verified | Refused:
+        """Return the identity if it belongs to this pool and to this client."""
+        if isinstance(identity, TokenFault):
+            return Refused(identity)
+        if pool is Pool.SUBSCRIBER:
+            return _admit_device(client_id, identity)
+        if identity.kind is not TokenKind.SERVICE_ACCOUNT:
+            return Refused(Reason.DEVICE_ON_PUBLISHER_POOL)
+        if identity.subject not in self._publishers:
+            return Refused(Reason.UNKNOWN_BACKEND)
+        return identity
+
+    def _grant(self, client_id: str, device: Verified, wanted: SubscribeTopic) -> int | Refused:
+        topic_filter = inner_filter(wanted.topic)
+        if (
+            topic_filter is None
+            or not is_valid_filter(topic_filter)
+            or not is_valid_filter(wanted.topic)
+            or is_reserved(topic_filter)
+        ):
+            return Refused(Reason.INVALID_TOPIC)
+        levels = topic_filter.split("/")
+        best = max(
+            (
+                rule.max_qos
+                for rule in self._covering(TopicAction.SUBSCRIBE, client_id, device, levels)
+            ),
+            default=None,
+        )
+        return Refused(Reason.NO_RULE) if best is None else min(wanted.qos, best)
+
+    def _publish_of_device(
+        self, device: Verified, message: PublishBody
+    ) -> PublishAllowed | Refused:
+        levels = message.topic.split("/")
+        refusal = Refused(Reason.NO_RULE)
+        for rule in self._covering(TopicAction.PUBLISH, message.client_id, device, levels):
+            if message.qos > rule.max_qos:
+                refusal = Refused(Reason.QOS)
+            elif message.retain and not rule.allow_retain:
+                refusal = Refused(Reason.RETAIN)
+            else:
+                return PublishAllowed()
+        return refusal
+
+    def _publish_of_backend(
+        self, backend: Verified, message: PublishBody
+    ) -> PublishAllowed | Refused:
+        levels = message.topic.split("/")
+        if any(covers(allowed, levels) for allowed in self._publishers[backend.subject]):
+            return PublishAllowed()
+        return Refused(Reason.NO_RULE)
+
+    def _covering(
+        self, action: TopicAction, client_id: str, device: Verified, levels: Sequence[str]
+    ) -> Iterable[RuleTemplate]:
+        for rule in self._rules[action]:
+            allowed = rule.expand(client_id, device.claims)
+            if allowed is not None and covers(allowed, levels):
+                yield rule
+
+
+def _by_action(
+    rules: tuple[RuleTemplate, ...],
+) -> Mapping[TopicAction, tuple[RuleTemplate, ...]]:
+    return {
+        action: tuple(rule for rule in rules if action in rule.actions) for action in TopicAction
+    }
+
+
+def _by_subject(publishers: Iterable[Publisher]) -> Mapping[str, tuple[list[str], ...]]:
+    filters: dict[str, tuple[list[str], ...]] = {}
+    for publisher in publishers:
+        valid = (entry.split("/") for entry in publisher.publish if is_valid_filter(entry))
+        filters[publisher.subject] = (*filters.get(publisher.subject, ()), *valid)
+    return filters
+
+
+def _admit_device(client_id: str, identity: Verified) -> Verified | Refused:
+    if identity.kind is not TokenKind.DEVICE:
+        return Refused(Reason.BACKEND_ON_SUBSCRIBER_POOL)
+    claimed = identity.claims.get(identity.client_id_claim)
+    if not isinstance(claimed, str) or not claimed or claimed != client_id:
+        return Refused(Reason.CLIENT_ID)
+    return identity
+
+
+def _lifetime(remaining: float, jitter: float) -> int:
+    spread = min(remaining * _JITTER_SHARE, _MAX_JITTER_SECONDS)
+    return max(int(remaining - jitter * spread), 1)
