@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources
 
 
@@ -77,7 +77,7 @@ class TopicAction(StrEnum):
 class TopicRule(ApiModel):
     """One predefined topic. What no rule allows is denied."""
 
-    filter: Annotated[str, Field(min_length=1, max_length=1024)]
+    filter: TopicFilter
     """MQTT topic filter; `{clientId}` and `{claims.NAME}` stand for the device's own values."""
     allow: Annotated[list[TopicAction], Field(min_length=1, max_length=2)]
     """What devices may do."""

@@ -7,10 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from liveconnect.api.v1alpha1.auth import SecretKeyReference
-from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources, Storage
-
-TopicFilter = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class ServiceAccountReference(ApiModel):

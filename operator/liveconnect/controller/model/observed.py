@@ -81,6 +81,9 @@ class Memory:
     """Load of the last minute, oldest first."""
     recommendations: tuple[tuple[datetime, int], ...] = ()
     """What the autoscaler recommended within its window, oldest first."""
+    applied: Mapping[ObjectKey, int] = field(default_factory=dict)
+    """Children that this process applied, and the generation that they had afterwards (0 for
+    kinds without one): another generation means that somebody else edited the child."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ FORGET_PATIENCE = timedelta(seconds=5)
 class Membership:
     """How the nodes see each other."""
 
-    action: Action | None
+    actions: tuple[Action, ...]
     """The one step to take now."""
     core: frozenset[str]
     """Node names of the cluster: the largest group that agrees on itself."""
@@ -42,7 +42,7 @@ class Membership:
     @property
     def converged(self) -> bool:
         """Whether all wanted nodes form one cluster and nothing else belongs to it."""
-        return self.action is None and not self.missing
+        return not self.actions and not self.missing and len(self.core) > 0
 
 
 def _core(names: Names, views: Mapping[str, BrokerView], pods: tuple[PodView, ...]) -> frozenset[str]:
@@ -103,14 +103,17 @@ def plan_membership(
         p for p in wanted
         if p != leaving and not _agrees(p, views, core, names)
     )
-    action = (
-        _forget(names, views, core, memory, wanted, leaving, now)
-        or _join(names, views, core, memory, missing, now)
-        or _wipe(names, observed, views, core, missing)
-    )
-    if isinstance(action, JoinNode):
-        memory = replace(memory, joins={**memory.joins, action.pod: now})
-    return Membership(action=action, core=core, missing=missing, states=states, memory=memory)
+    forget = _forget(names, views, core, memory, wanted, leaving, now)
+    join = None if forget else _join(names, views, core, memory, missing, now)
+    actions: tuple[Action, ...] = ()
+    if forget:
+        actions = (forget,)
+    elif join:
+        actions = (join,)
+        memory = replace(memory, joins={**memory.joins, join.pod: now})
+    else:
+        actions = _wipe(names, observed, views, core, missing)
+    return Membership(actions=actions, core=core, missing=missing, states=states, memory=memory)
 
 
 def _agrees(pod: str, views: Mapping[str, BrokerView], core: frozenset[str], names: Names) -> bool:
@@ -179,8 +182,8 @@ def _wipe(
     views: Mapping[str, BrokerView],
     core: frozenset[str],
     missing: tuple[str, ...],
-) -> Delete | None:
-    """The claim of a node that believes in others who do not list it (a forgotten member)."""
+) -> tuple[Delete, ...]:
+    """The claim and the pod of a node that believes in others who do not list it (a forgotten member)."""
     for pod in missing:
         view = views.get(pod)
         node = names.node(pod)
@@ -188,6 +191,14 @@ def _wipe(
             continue
         claim = names.claim(pod)
         if claim in observed.claims:
-            key = ObjectKey("v1", "PersistentVolumeClaim", names.namespace, claim)
-            return Delete(key, observed.claims[claim], f"{pod} has the state of another life")
-    return None
+            why = f"{pod} has the state of another life"
+            uid = next(p.uid for p in observed.pods if p.name == pod)
+            return (
+                Delete(
+                    ObjectKey("v1", "PersistentVolumeClaim", names.namespace, claim),
+                    observed.claims[claim],
+                    why,
+                ),
+                Delete(ObjectKey("v1", "Pod", names.namespace, pod), uid, why),
+            )
+    return ()

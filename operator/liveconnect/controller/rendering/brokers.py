@@ -94,13 +94,14 @@ def stateful_set(
     subscriber = pool is Pool.SUBSCRIBER
     source = spec.subscribers if subscriber else spec.publishers
     hooks = configuration.hooks(names, pool)
-    leaving = inputs.leaving if subscriber else None
+    prefix = f"{names.pool(pool)}-"
+    leaving = inputs.leaving if (inputs.leaving or "").startswith(prefix) else None
     config = config_map(cluster, names, pool)["data"]
     return render_manifest(
         "broker-statefulset.yaml.j2",
         name=names.pool(pool),
         annotations={LEAVING_ANNOTATION: leaving} if leaving else {},
-        replicas=inputs.subscriber_replicas if subscriber else spec.publishers.replicas,
+        replicas=inputs.replicas[pool],
         service_name=names.nodes,
         selector=names.selector(pool.value),
         pod_labels={**pod_labels, "liveconnect.io/broker": "true"},

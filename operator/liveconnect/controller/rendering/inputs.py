@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.observed import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,10 @@ class RenderInputs:
     """What this pass knows."""
 
     credentials: Credentials
-    subscriber_replicas: int
+    replicas: Mapping[Pool, int]
+    """Pods of each pool: a pod that leaves counts until it has left."""
     leaving: str | None = None
-    """The subscriber pod whose leave is under way."""
+    """The pod whose intended leave is under way; written down on its StatefulSet, so that another
+    operator goes on where this one died."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""

@@ -1,0 +1,1 @@
+"""What `make` runs: generators and their checks."""

@@ -1,0 +1,1 @@
+"""Thin I/O: the Kubernetes API and the brokers' management API."""

@@ -1,0 +1,149 @@
+"""VerneMQ's HTTP endpoints: its own member list, its metrics, the management API.
+
+*200 Done proves nothing* there (http-and-cli.md): nothing here reports success, the next
+observation does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from liveconnect.controller.model.names import HTTP_PORT
+from liveconnect.controller.model.observed import BrokerView, PodView
+
+_LOG = logging.getLogger(__name__)
+_ASK = aiohttp.ClientTimeout(total=4, connect=2)
+_COMMAND = aiohttp.ClientTimeout(total=20, connect=3)
+#: A migration may take its time; it is asked to stop by itself before this (seconds).
+_MIGRATION_SECONDS = 50
+_MIGRATE = aiohttp.ClientTimeout(total=_MIGRATION_SECONDS + 15, connect=3)
+_CONNECTIONS = "vernemq_total_active_connections"
+_CONNECTS = "vernemq_mqtt_connect_received"
+_QUEUES = "vernemq_queue_processes"
+
+
+class BrokerError(Exception):
+    """A broker could not be asked or refused the command."""
+
+
+class Brokers(Protocol):
+    """What the reconciler needs of the brokers."""
+
+    async def observe(self, pods: Iterable[PodView], api_key: str) -> dict[str, BrokerView]:
+        """Ask every node; one that does not answer has a `problem`."""
+
+    async def command(self, ip: str, api_key: str, words: str, **params: str) -> None:
+        """Run a management command."""
+
+    async def migrate(self, ip: str, api_key: str, node: str) -> None:
+        """Evacuate a suspended node."""
+
+
+class HttpBrokers:
+    """The brokers over HTTP, by pod IP."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def observe(self, pods: Iterable[PodView], api_key: str) -> dict[str, BrokerView]:
+        """Ask every pod that has an address, all at once."""
+        asked = [p for p in pods if p.ip and not p.deleting]
+        views = await asyncio.gather(*(self._view(p, api_key) for p in asked))
+        return {v.pod: v for v in views}
+
+    async def _view(self, pod: PodView, api_key: str) -> BrokerView:
+        base = _base(pod.ip)
+        auth = aiohttp.BasicAuth(api_key)
+        try:
+            members, listeners, metrics = await asyncio.gather(
+                self._json(f"{base}/api/v1/cluster/show", auth),
+                self._json(f"{base}/api/v1/listener/show", auth),
+                self._text(f"{base}/metrics"),
+            )
+            return _parse(pod.name, members, listeners, metrics)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+            return BrokerView(pod=pod.name, problem=str(error) or type(error).__name__)
+
+    async def _json(self, url: str, auth: aiohttp.BasicAuth) -> Any:
+        async with self._session.get(url, auth=auth, timeout=_ASK) as answer:
+            answer.raise_for_status()
+            return await answer.json(content_type=None)
+
+    async def _text(self, url: str) -> str:
+        async with self._session.get(url, timeout=_ASK) as answer:
+            answer.raise_for_status()
+            return await answer.text()
+
+    async def command(self, ip: str, api_key: str, words: str, **params: str) -> None:
+        """Run `vmq-admin <words>` over HTTP.
+
+        Raises:
+            BrokerError: when the node cannot be reached or says that the command failed.
+        """
+        await self._run(ip, api_key, words, params, _COMMAND)
+
+    async def migrate(self, ip: str, api_key: str, node: str) -> None:
+        """`cluster leave --kill_sessions`: sessions are cut, queues move, the node leaves.
+
+        An answer that does not come in time or a cut connection is no failure: the node's process
+        ends during it (recorded), and the member lists tell.
+        """
+        params = {
+            "node": node,
+            "--kill_sessions": "",
+            "--summary_interval": "1",
+            "--timeout": str(_MIGRATION_SECONDS),
+        }
+        try:
+            await self._run(ip, api_key, "cluster/leave", params, _MIGRATE)
+        except BrokerError as error:
+            _LOG.info("leave of %s: %s; the member lists will tell", node, error)
+
+    async def _run(
+        self, ip: str, api_key: str, words: str, params: dict[str, str], limit: aiohttp.ClientTimeout
+    ) -> None:
+        url = f"{_base(ip)}/api/v1/{words}"
+        try:
+            async with self._session.get(
+                url, params=params, auth=aiohttp.BasicAuth(api_key), timeout=limit
+            ) as answer:
+                text = await answer.text()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise BrokerError(f"{words} at {ip}: {error or type(error).__name__}") from error
+        if answer.status != 200 or '"alert"' in text:
+            raise BrokerError(f"{words} at {ip}: HTTP {answer.status} {text[:200]}")
+
+
+def _base(ip: str) -> str:
+    return f"http://[{ip}]:{HTTP_PORT}" if ":" in ip else f"http://{ip}:{HTTP_PORT}"
+
+
+def _parse(pod: str, members: Any, listeners: Any, metrics: str) -> BrokerView:
+    rows = [row for row in listeners["table"] if row["type"] in {"mqtt", "mqttws", "mqtts", "mqttwss"}]
+    counts = _metrics(metrics)
+    return BrokerView(
+        pod=pod,
+        members={row["Node"]: bool(row["Running"]) for row in members["table"]},
+        suspended=bool(rows) and all(row["status"] != "running" for row in rows),
+        connections=counts.get(_CONNECTIONS, 0),
+        connects=counts.get(_CONNECTS, 0),
+        queues=counts.get(_QUEUES, 0),
+    )
+
+
+def _metrics(text: str) -> dict[str, int]:
+    """Sums over the labels of the metrics that we read. Only their lines are parsed: a node
+    exposes some 200 metrics, and this runs for every node on every pass."""
+    wanted = (_CONNECTIONS, _CONNECTS, _QUEUES)
+    lines = "\n".join(line for line in text.splitlines() if line.startswith(wanted))
+    sums: dict[str, int] = {}
+    for family in text_string_to_metric_families(f"{lines}\n"):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0) + int(sample.value)
+    return sums

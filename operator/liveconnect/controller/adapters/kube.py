@@ -1,0 +1,155 @@
+"""The Kubernetes API: server-side apply, delete, read, status, events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kubernetes.aio import client, config
+
+from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
+from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.names import FIELD_MANAGER
+
+#: Plural of every kind that the operator touches.
+PLURALS = {
+    "ServiceAccount": "serviceaccounts",
+    "Secret": "secrets",
+    "ConfigMap": "configmaps",
+    "Service": "services",
+    "NetworkPolicy": "networkpolicies",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "StatefulSet": "statefulsets",
+    "Deployment": "deployments",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "Pod": "pods",
+    "Event": "events",
+    "LiveConnectCluster": PLURAL,
+}
+_APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+_TIMEOUT_SECONDS = 15.0
+
+
+class KubeError(Exception):
+    """The API server refused or could not be reached; says what and why."""
+
+    def __init__(self, what: str, status: int, reason: str) -> None:
+        super().__init__(f"{what}: {reason}")
+        self.status = status
+
+
+class Kube:
+    """One client for one API server."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    async def connect(cls) -> Kube:
+        """Connect in-cluster, else by the kubeconfig.
+
+        Raises:
+            kubernetes.aio.config.ConfigException: when there is neither.
+        """
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            await config.load_kube_config()
+        return cls(client.ApiClient())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def apply(self, manifest: Manifest) -> Manifest:
+        """Server-side apply; the field manager takes what it states.
+
+        Raises:
+            KubeError: when the API server refuses.
+        """
+        return await self._call(
+            "PATCH",
+            path(ObjectKey.of(manifest)),
+            what=f"apply {ObjectKey.of(manifest)}",
+            query=_APPLY,
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def delete(self, key: ObjectKey, uid: str) -> None:
+        """Delete the object with this uid; one that is gone already is fine."""
+        body = {"preconditions": {"uid": uid}} if uid else {}
+        try:
+            await self._call("DELETE", path(key), what=f"delete {key}", body=body)
+        except KubeError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    async def get(self, key: ObjectKey) -> Manifest | None:
+        """Read one object; None when there is none."""
+        try:
+            return await self._call("GET", path(key), what=f"read {key}")
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def patch_status(self, namespace: str, name: str, status: Manifest) -> None:
+        """Merge into the object's status; an object that is gone is fine."""
+        key = ObjectKey(f"{GROUP}/{VERSION}", "LiveConnectCluster", namespace, name)
+        try:
+            await self._call(
+                "PATCH",
+                f"{path(key)}/status",
+                what=f"write the status of {key}",
+                query={"fieldManager": FIELD_MANAGER},
+                body={"status": status},
+                content_type="application/merge-patch+json",
+            )
+        except KubeError as error:
+            if error.status != 404:
+                raise
+
+    async def _call(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        query: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        request = await self._api.param_serialize(
+            method,
+            url,
+            query_params=list((query or {}).items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            raw = await response.read()
+        except (OSError, TimeoutError) as error:
+            raise KubeError(what, 0, f"the API server does not answer ({error})") from error
+        if response.status >= 400:
+            raise KubeError(what, response.status, _message(raw))
+        parsed: Manifest = json.loads(raw)
+        return parsed
+
+
+def path(key: ObjectKey) -> str:
+    """The URL path of an object."""
+    root = f"/apis/{key.api_version}" if "/" in key.api_version else f"/api/{key.api_version}"
+    return f"{root}/namespaces/{key.namespace}/{PLURALS[key.kind]}/{key.name}"
+
+
+def _message(raw: bytes) -> str:
+    try:
+        return str(json.loads(raw).get("message", raw[:300].decode(errors="replace")))
+    except ValueError:
+        return raw[:300].decode(errors="replace")

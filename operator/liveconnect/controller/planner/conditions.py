@@ -1,0 +1,175 @@
+"""One function per condition: what it says and why (KEP-1623)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from liveconnect.api.v1alpha1 import AutoscalingMode, Cluster, Condition, ConditionStatus, PoolStatus
+from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import Observed, Pool
+from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.reasons import Reason
+from liveconnect.controller.planner.sizes import Sizes
+from liveconnect.controller.planner.transition import transition
+
+Verdict = tuple[ConditionStatus, str, str]
+TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+
+
+def conditions(
+    cluster: Cluster,
+    names: Names,
+    observed: Observed,
+    size: Sizes,
+    membership: Membership,
+    pools: Mapping[Pool, PoolStatus],
+    now: datetime,
+) -> list[Condition]:
+    """All conditions, `Ready` first."""
+    parts: dict[str, Verdict] = {
+        "PublishersReady": _pool_ready(observed, pools[Pool.PUBLISHER], Pool.PUBLISHER),
+        "SubscribersReady": _pool_ready(observed, pools[Pool.SUBSCRIBER], Pool.SUBSCRIBER),
+        "MeshVerified": _mesh(membership),
+        "PresenceReady": _presence(cluster, names, observed),
+        "AuthReady": _workload(observed, "Deployment", names, names.auth),
+        "GatewayReady": _workload(observed, "Deployment", names, names.gateway),
+    }
+    verdicts: dict[str, Verdict] = {
+        "Ready": _ready(observed, parts),
+        **parts,
+        "Progressing": _progressing(observed, size, membership),
+        "Degraded": _degraded(observed, membership),
+        **_scaling(cluster, observed, size),
+    }
+    old = {c["type"]: c for c in observed.status.get("conditions", [])}
+    return [
+        transition(old, kind, status, (reason, message), cluster.generation, now)
+        for kind, (status, reason, message) in verdicts.items()
+    ]
+
+
+def _ready(observed: Observed, parts: Mapping[str, Verdict]) -> Verdict:
+    if observed.missing_references:
+        return FALSE, Reason.MISSING_REFERENCE, "; ".join(observed.missing_references)
+    broken = [(kind, v) for kind, v in parts.items() if v[0] is not TRUE]
+    if not broken:
+        return TRUE, Reason.READY, "all parts are ready and the nodes form one cluster"
+    worst = next((v for _, v in broken if v[1] == Reason.POD_TROUBLE), broken[0][1])
+    return FALSE, worst[1], "; ".join(v[2] for _, v in broken)
+
+
+def _pool_ready(observed: Observed, status: PoolStatus, pool: Pool) -> Verdict:
+    pods = observed.pool(pool)
+    if not pods:
+        return FALSE, Reason.CREATING, f"{pool.value} pool: no pods yet"
+    trouble = [f"{p.name}: {p.trouble}" for p in pods if p.trouble]
+    counts = f"{pool.value} pool: {status.ready}/{status.desired} nodes ready"
+    if trouble:
+        return FALSE, Reason.POD_TROUBLE, f"{counts} ({'; '.join(trouble)})"
+    # A pool that shrinks still serves: more nodes than wanted are no defect.
+    if status.ready >= status.desired:
+        return TRUE, Reason.READY, counts
+    waiting = ", ".join(p.name for p in pods if not p.ready)
+    return FALSE, Reason.NOT_READY, f"{counts}" + (f", waiting for {waiting}" if waiting else "")
+
+
+def _mesh(membership: Membership) -> Verdict:
+    if not membership.core:
+        return UNKNOWN, Reason.NODES_MISSING, "no broker node has told its member list yet"
+    if membership.missing:
+        names = ", ".join(membership.missing)
+        return FALSE, Reason.NODES_MISSING, f"not yet in one cluster with the others: {names}"
+    return TRUE, Reason.ONE_CLUSTER, f"{len(membership.core)} nodes list each other"
+
+
+def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict:
+    child = observed.children.get(ObjectKey("apps/v1", kind, names.namespace, name))
+    if child is None:
+        return FALSE, Reason.CREATING, f"{name}: not created yet"
+    status = child.get("status", {})
+    wanted = int(child.get("spec", {}).get("replicas", 1))
+    ready = int(status.get("readyReplicas", 0))
+    current = int(status.get("observedGeneration", 0)) >= int(child["metadata"].get("generation", 0))
+    text = f"{name}: {ready}/{wanted} pods ready"
+    if current and ready >= wanted:
+        return TRUE, Reason.READY, text
+    return FALSE, Reason.NOT_READY, text
+
+
+def _presence(cluster: Cluster, names: Names, observed: Observed) -> Verdict:
+    if cluster.spec.presence.store.external is not None:
+        return TRUE, Reason.READY, "an external store; the auth service's readiness speaks of it"
+    return _workload(observed, "StatefulSet", names, names.presence)
+
+
+def _progressing(observed: Observed, size: Sizes, membership: Membership) -> Verdict:
+    if size.leaving:
+        return TRUE, Reason.LEAVING, f"{size.leaving} is leaving the cluster"
+    moving = [
+        f"{pool.value} pool {size.current[pool]} → {size.target[pool]}"
+        for pool in Pool
+        if size.current[pool] != size.target[pool]
+    ]
+    if moving:
+        return TRUE, Reason.ROLLING_OUT, ", ".join(moving)
+    if membership.missing:
+        return TRUE, Reason.NODES_MISSING, f"joining: {', '.join(membership.missing)}"
+    rolling = [
+        key.name
+        for key, child in sorted(observed.children.items())
+        if key.kind == "StatefulSet"
+        and child.get("status", {}).get("updateRevision") != child.get("status", {}).get("currentRevision")
+    ]
+    if rolling:
+        return TRUE, Reason.ROLLING_OUT, f"rolling out: {', '.join(rolling)}"
+    return FALSE, Reason.IDLE, "nothing is under way"
+
+
+def _degraded(observed: Observed, membership: Membership) -> Verdict:
+    trouble = [f"{p.name}: {p.trouble}" for p in observed.pods if p.trouble]
+    silent = [
+        f"{p.name} is ready but its management API does not answer"
+        f" ({observed.brokers[p.name].problem})"
+        for p in observed.pods
+        if p.ready and p.name in observed.brokers and not observed.brokers[p.name].reachable
+    ]
+    split = [
+        f"{p.name} is ready but not in one cluster with the others"
+        for p in observed.pods
+        if p.ready and membership.states.get(p.name) == "Joining"
+    ]
+    problems = [*trouble, *silent, *split]
+    if problems:
+        return TRUE, Reason.POD_TROUBLE, "; ".join(problems)
+    return FALSE, Reason.HEALTHY, "no trouble seen"
+
+
+def _scaling(cluster: Cluster, observed: Observed, size: Sizes) -> dict[str, Verdict]:
+    """HPA's own three words."""
+    policy = cluster.spec.subscribers.autoscaling
+    if policy is None:
+        off: Verdict = (FALSE, Reason.NOT_AUTOSCALED, "spec.subscribers.autoscaling is not set")
+        return {"AbleToScale": off, "ScalingActive": off, "ScalingLimited": off}
+    able: Verdict = (TRUE, Reason.READY_FOR_SCALE, "the pool can be scaled")
+    if size.leaving:
+        able = (FALSE, Reason.LEAVING, f"{size.leaving} must finish leaving first")
+    if policy.mode is AutoscalingMode.RECOMMEND:
+        able = (FALSE, Reason.RECOMMEND_ONLY, "mode is Recommend: nobody acts on it")
+    told = all(
+        p.name in observed.brokers and observed.brokers[p.name].reachable
+        for p in observed.pool(Pool.SUBSCRIBER)
+    )
+    active: Verdict = (
+        (TRUE, Reason.VALID_METRICS, "every subscriber node tells its connections")
+        if told
+        else (FALSE, Reason.NO_METRICS, "a subscriber node does not tell its connections")
+    )
+    limit = size.scale.limited if size.scale else ""
+    limited: Verdict = (
+        (TRUE, limit, f"the load asks for a size outside {policy.minReplicas}–{policy.maxReplicas}")
+        if limit
+        else (FALSE, Reason.DESIRED_WITHIN_RANGE, "the size is within its bounds")
+    )
+    return {"AbleToScale": able, "ScalingActive": active, "ScalingLimited": limited}

@@ -1,0 +1,52 @@
+"""Whether a child still is what was applied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from liveconnect.controller.model.manifest import HASH_ANNOTATION, Manifest, ObjectKey
+from liveconnect.controller.model.observed import Observed
+
+
+def covers(observed: Any, desired: Any) -> bool:
+    """Whether everything desired is in the observed value: objects may have more keys, lists must
+    have as many items."""
+    if isinstance(desired, dict):
+        return isinstance(observed, dict) and all(
+            key in observed and covers(observed[key], value) for key, value in desired.items()
+        )
+    if isinstance(desired, list):
+        return (
+            isinstance(observed, list)
+            and len(observed) == len(desired)
+            and all(covers(o, d) for o, d in zip(observed, desired, strict=True))
+        )
+    return bool(observed == desired)
+
+
+def why_apply(desired: Manifest, observed: Observed) -> str:
+    """Say why a manifest must be applied; empty when it need not be.
+
+    Kinds with a generation are compared by it (the API server normalises their specs, so that they
+    never equal the manifest); the others field by field.
+    """
+    key = ObjectKey.of(desired)
+    child = observed.children.get(key)
+    if child is None:
+        return "it does not exist"
+    meta, wanted = child["metadata"], desired["metadata"]
+    if meta.get("deletionTimestamp"):
+        return ""  # it can only be made anew once it is gone; its deletion wakes us
+    if (meta.get("annotations") or {}).get(HASH_ANNOTATION) != wanted["annotations"][HASH_ANNOTATION]:
+        return "the desired state changed"
+    if key not in observed.memory.applied:
+        return "this operator has not applied it yet"
+    if not covers(meta, wanted):
+        return "its metadata were edited"
+    generation = int(meta.get("generation", 0))
+    if generation:
+        edited = generation != observed.memory.applied[key]
+    else:
+        edited = not covers({k: v for k, v in child.items() if k != "metadata"},
+                            {k: v for k, v in desired.items() if k != "metadata"})  # fmt: skip
+    return "it was edited" if edited else ""

@@ -1,0 +1,67 @@
+"""How many pods each pool shall have now, and which one shall leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.names import LEAVING_ANNOTATION, Names
+from liveconnect.controller.model.observed import Observed, Pool
+from liveconnect.controller.planner.autoscale import Scale, autoscale
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The pools' sizes."""
+
+    current: Mapping[Pool, int]
+    """Replicas of the StatefulSets as they are (0 before they exist)."""
+    target: Mapping[Pool, int]
+    """Where the object or the autoscaler wants them."""
+    leaving: str | None
+    """The pod whose leave is under way, as written down on its StatefulSet."""
+    scale: Scale | None
+    """The autoscaler's answer, if there is one."""
+
+
+def _stateful_set(names: Names, pool: Pool) -> ObjectKey:
+    return ObjectKey("apps/v1", "StatefulSet", names.namespace, names.pool(pool))
+
+
+def sizes(cluster: Cluster, names: Names, observed: Observed, now: datetime) -> Sizes:
+    """Read the sizes off the children, the object and the load."""
+    current: dict[Pool, int] = {}
+    leaving = None
+    for pool in Pool:
+        child = observed.children.get(_stateful_set(names, pool), {})
+        current[pool] = int(child.get("spec", {}).get("replicas", 0))
+        noted = (child.get("metadata", {}).get("annotations") or {}).get(LEAVING_ANNOTATION)
+        leaving = leaving or noted
+    target = {
+        Pool.PUBLISHER: cluster.spec.publishers.replicas,
+        Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),
+    }
+    policy = cluster.spec.subscribers.autoscaling
+    scale = None
+    if policy is not None and current[Pool.SUBSCRIBER]:
+        scale = autoscale(
+            policy,
+            current=current[Pool.SUBSCRIBER],
+            connections=_connections(observed),
+            window=observed.memory.recommendations,
+            now=now,
+        )
+        target[Pool.SUBSCRIBER] = scale.replicas
+    return Sizes(current, target, leaving, scale)
+
+
+def _connections(observed: Observed) -> int | None:
+    """Connections of the subscriber pool; None when any of its nodes does not tell."""
+    pods = observed.pool(Pool.SUBSCRIBER)
+    views = [observed.brokers.get(p.name) for p in pods]
+    if not views or any(v is None or not v.reachable for v in views):
+        return None
+    return sum(v.connections for v in views if v is not None)

@@ -1,0 +1,132 @@
+"""`status`: what was seen, in words a person can act on. Conditions report; nothing reads them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from liveconnect.api.v1alpha1 import (
+    AutoscalingStatus,
+    Cluster,
+    ConditionStatus,
+    Endpoints,
+    NodeStatus,
+    PoolStatus,
+    Status,
+)
+from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.names import MQTT_PORT, SERVICE_PORT, Names
+from liveconnect.controller.model.observed import Memory, Observed, Pool
+from liveconnect.controller.planner.conditions import conditions
+from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.sizes import Sizes
+from liveconnect.controller.planner.transition import transition
+
+
+def summarise(
+    cluster: Cluster,
+    names: Names,
+    observed: Observed,
+    size: Sizes,
+    membership: Membership,
+    memory: Memory,
+    now: datetime,
+) -> Status:
+    """The whole status of one pass."""
+    pools = {pool: _pool(names, observed, size, memory, pool) for pool in Pool}
+    subscribers = pools[Pool.SUBSCRIBER]
+    return Status(
+        observedGeneration=cluster.generation,
+        conditions=conditions(cluster, names, observed, size, membership, pools, now),
+        clients=subscribers.connections,
+        rate=f"{subscribers.connectsPerMinute}/min",
+        publishers=pools[Pool.PUBLISHER],
+        subscribers=subscribers,
+        autoscaling=_autoscaling(observed, size, now),
+        endpoints=_endpoints(names, observed),
+        nodes=_nodes(observed, membership),
+        selector=",".join(f"{k}={v}" for k, v in names.selector("subscriber").items()),
+    )
+
+
+def failed(
+    generation: int, old_status: Manifest, reason: str, message: str, now: datetime
+) -> Manifest:
+    """A status patch that says why the pass could not be made; the rest stays as it was."""
+    old = {c["type"]: c for c in old_status.get("conditions", [])}
+    new = transition(old, "Ready", ConditionStatus.FALSE, (reason, message), generation, now)
+    others = [c for kind, c in old.items() if kind != "Ready"]
+    return {
+        "observedGeneration": generation,
+        "conditions": [new.model_dump(mode="json"), *others],
+    }
+
+
+def _pool(names: Names, observed: Observed, size: Sizes, memory: Memory, pool: Pool) -> PoolStatus:
+    pods = observed.pool(pool)
+    views = [observed.brokers[p.name] for p in pods if p.name in observed.brokers]
+    ready = sum(p.ready for p in pods)
+    desired = size.target[pool]
+    return PoolStatus(
+        replicas=len(pods),
+        ready=ready,
+        desired=desired,
+        connections=sum(v.connections for v in views),
+        connectsPerMinute=_rate(memory, {p.name for p in pods}),
+        summary=f"{ready}/{desired}",
+    )
+
+
+def _rate(memory: Memory, pods: set[str]) -> int:
+    """CONNECT packets a minute over the samples at hand; a restarted counter begins at zero."""
+    total, seconds = 0, 0.0
+    samples = memory.samples
+    for before, after in zip(samples, samples[1:], strict=False):
+        seconds += (after.at - before.at).total_seconds()
+        for pod in pods & after.connects.keys() & before.connects.keys():
+            delta = after.connects[pod] - before.connects[pod]
+            total += delta if delta >= 0 else after.connects[pod]
+    return round(total * 60 / seconds) if seconds else 0
+
+
+def _autoscaling(observed: Observed, size: Sizes, now: datetime) -> AutoscalingStatus | None:
+    if size.scale is None:
+        return None
+    before = observed.status.get("autoscaling") or {}
+    last = before.get("lastScaleTime")
+    changed = size.current[Pool.SUBSCRIBER] != size.target[Pool.SUBSCRIBER]
+    moment = now if changed else (datetime.fromisoformat(last.replace("Z", "+00:00")) if last else None)
+    return AutoscalingStatus(recommended=size.scale.recommended, lastScaleTime=moment)
+
+
+def _endpoints(names: Names, observed: Observed) -> Endpoints:
+    service = observed.children.get(
+        ObjectKey("v1", "Service", names.namespace, names.pool(Pool.SUBSCRIBER)), {}
+    )
+    ports = service.get("spec", {}).get("ports") or [{"port": MQTT_PORT}]
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
+    host = ingress[0].get("ip") or ingress[0].get("hostname")
+    if service.get("spec", {}).get("type") == "ClusterIP":
+        host = names.host(names.pool(Pool.SUBSCRIBER))
+    return Endpoints(
+        subscribers=f"{host}:{ports[0]['port']}" if host else "",
+        publishers=f"{names.host(names.pool(Pool.PUBLISHER))}:{MQTT_PORT}",
+        gateway=f"http://{names.host(names.gateway)}:{SERVICE_PORT}",
+        presence=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
+    )
+
+
+def _nodes(observed: Observed, membership: Membership) -> list[NodeStatus]:
+    nodes = []
+    for pool in Pool:
+        for pod in observed.pool(pool):
+            view = observed.brokers.get(pod.name)
+            nodes.append(
+                NodeStatus(
+                    name=pod.name,
+                    pool=pool.value,
+                    state=membership.states.get(pod.name, "Starting"),
+                    connections=view.connections if view else 0,
+                    queues=view.queues if view else 0,
+                    members=len(view.members) if view else 0,
+                )
+            )
+    return nodes

@@ -1,0 +1,272 @@
+"""One pass: observe → plan → execute → status. It never raises: a failure is a condition."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import pydantic
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.adapters.broker import BrokerError, Brokers
+from liveconnect.controller.adapters.kube import Kube, KubeError
+from liveconnect.controller.model.actions import (
+    Action,
+    Apply,
+    Delete,
+    EvacuateNode,
+    ForgetNode,
+    JoinNode,
+    SuspendNode,
+)
+from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool
+from liveconnect.controller.planner.plan import Event, Plan, plan
+from liveconnect.controller.planner.reasons import Reason
+from liveconnect.controller.planner.status import failed
+from liveconnect.controller.rendering import RenderSettings
+
+_LOG = logging.getLogger(__name__)
+_RETRY = timedelta(seconds=3)
+_MAX_RETRY = timedelta(seconds=60)
+
+
+class Children(Protocol):
+    """What the watches hold of one cluster object."""
+
+    def objects(self, namespace: str, cluster: str) -> Mapping[ObjectKey, Manifest]:
+        """Children that the operator applies."""
+
+    def pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """Pods of both pools."""
+
+    def claims(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """Volume claims of both pools."""
+
+
+@dataclass
+class Reconciler:
+    """Reconciles one cluster object, pass by pass."""
+
+    kube: Kube
+    brokers: Brokers
+    children: Children
+    settings: RenderSettings
+    emit: Callable[[Manifest, Event], None]
+    """Posts a Kubernetes event on the object."""
+    memory: Memory = field(default_factory=Memory)
+    credentials: Credentials | None = None
+    failures: int = 0
+
+    async def reconcile(self, body: Manifest) -> timedelta:
+        """Make one pass and say after how long the next is due."""
+        now = datetime.now(UTC)
+        try:
+            cluster = Cluster.parse(body)
+        except pydantic.ValidationError as error:
+            return await self._fail(body, Reason.INVALID_SPEC, _explain(error), now)
+        try:
+            resync = await self._pass(cluster, body, now)
+        except (KubeError, BrokerError) as error:
+            return await self._fail(body, Reason.RECONCILE_FAILED, str(error), now)
+        except Exception as error:
+            _LOG.exception("%s/%s: unexpected error", cluster.namespace, cluster.name)
+            why = f"unexpected {type(error).__name__}; the operator's log has it"
+            return await self._fail(body, Reason.RECONCILE_FAILED, why, now)
+        self.failures = 0
+        return resync
+
+    async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
+        names = Names(cluster.name, cluster.namespace, self.settings.cluster_domain)
+        self.credentials = self.credentials or await self._credentials(names)
+        digests, missing = await self._references(cluster)
+        observed = await self._observe(cluster, names, body, missing)
+        decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
+        self.memory = decided.memory
+        await self._write_status(body, decided)
+        for event in decided.events:
+            self.emit(body, event)
+        await self._execute(decided, observed)
+        return decided.resync
+
+    async def _observe(
+        self, cluster: Cluster, names: Names, body: Manifest, missing: tuple[str, ...]
+    ) -> Observed:
+        pods = tuple(
+            pod_view(p) for p in self.children.pods(cluster.namespace, cluster.name)
+        )
+        assert self.credentials is not None  # noqa: S101 - set by the pass
+        return Observed(
+            children=self.children.objects(cluster.namespace, cluster.name),
+            pods=pods,
+            brokers=await self.brokers.observe(pods, self.credentials.api_key),
+            claims={
+                c["metadata"]["name"]: c["metadata"]["uid"]
+                for c in self.children.claims(cluster.namespace, cluster.name)
+                if not c["metadata"].get("deletionTimestamp")
+            },
+            missing_references=missing,
+            status=dict(body.get("status") or {}),
+            memory=self.memory,
+        )
+
+    async def _credentials(self, names: Names) -> Credentials:
+        """Read back what was generated, or generate it: the Secrets are the only copy."""
+        broker = await self._secret(names.namespace, names.broker) or {}
+        presence = await self._secret(names.namespace, names.presence) or {}
+        return Credentials(
+            cookie=broker.get("cookie") or secrets.token_hex(32),
+            api_key=broker.get("api-key") or secrets.token_hex(32),
+            presence_password=presence.get("password") or secrets.token_hex(32),
+        )
+
+    async def _secret(self, namespace: str, name: str) -> dict[str, str] | None:
+        found = await self.kube.get(ObjectKey("v1", "Secret", namespace, name))
+        if found is None:
+            return None
+        data: dict[str, Any] = found.get("data") or {}
+        return {key: b64decode(value).decode(errors="replace") for key, value in data.items()}
+
+    async def _references(self, cluster: Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Digests of the Secrets that the object refers to, and what is missing, in words."""
+        wanted = [
+            (f"spec.auth.tokens[{i}].jwt.jwksSecretRef", p.jwt.jwksSecretRef)
+            for i, p in enumerate(cluster.spec.auth.tokens)
+            if p.jwt.jwksSecretRef is not None
+        ]
+        external = cluster.spec.presence.store.external
+        if external is not None:
+            wanted.append(("spec.presence.store.external.urlSecretRef", external.urlSecretRef))
+        digests: dict[str, str] = {}
+        missing: list[str] = []
+        for field_path, reference in wanted:
+            data = await self._secret(cluster.namespace, reference.name)
+            if data is None:
+                missing.append(f"{field_path}: there is no Secret {reference.name}; create it")
+            elif reference.key not in data:
+                missing.append(
+                    f"{field_path}: Secret {reference.name} has no key {reference.key}; add it"
+                )
+            else:
+                content = data[reference.key].encode()
+                digests[f"{reference.name}/{reference.key}"] = hashlib.sha256(content).hexdigest()
+        return digests, tuple(missing)
+
+    async def _execute(self, decided: Plan, observed: Observed) -> None:
+        """Do the actions in order; the first failure ends the pass."""
+        for action in decided.actions:
+            await self._act(action, observed)
+
+    async def _act(self, action: Action, observed: Observed) -> None:
+        assert self.credentials is not None  # noqa: S101 - set by the pass
+        api_key = self.credentials.api_key
+        ips = {p.name: p.ip for p in observed.pods}
+        match action:
+            case Apply(manifest, why):
+                _LOG.info("apply %s: %s", ObjectKey.of(manifest), why)
+                await self._apply(manifest)
+            case Delete(key, uid, why):
+                _LOG.info("delete %s: %s", key, why)
+                await self.kube.delete(key, uid)
+            case JoinNode(pod, discovery):
+                await self.brokers.command(
+                    ips[pod], api_key, "cluster/join", **{"discovery-node": discovery}
+                )
+            case SuspendNode(pod, node):
+                await self.brokers.command(ips[pod], api_key, "cluster/leave", node=node)
+            case EvacuateNode(via, node):
+                await self.brokers.migrate(ips[via], api_key, node)
+            case ForgetNode(via, node):
+                await self.brokers.command(ips[via], api_key, "cluster/leave", node=node)
+
+    async def _apply(self, manifest: Manifest) -> None:
+        applied = await self.kube.apply(manifest)
+        generation = int(applied["metadata"].get("generation", 0))
+        key = ObjectKey.of(manifest)
+        self.memory = replace(
+            self.memory, applied={**self.memory.applied, key: generation}
+        )
+
+    async def _write_status(self, body: Manifest, decided: Plan) -> None:
+        status = decided.status.model_dump(mode="json")
+        if status != (body.get("status") or {}):
+            meta = body["metadata"]
+            await self.kube.patch_status(meta["namespace"], meta["name"], status)
+
+    async def _fail(self, body: Manifest, reason: str, message: str, now: datetime) -> timedelta:
+        meta = body["metadata"]
+        self.failures += 1
+        _LOG.warning("%s/%s: %s: %s", meta["namespace"], meta["name"], reason, message)
+        old = dict(body.get("status") or {})
+        patch = failed(int(meta.get("generation", 1)), old, reason, message, now)
+        if any(patch[k] != old.get(k) for k in patch):
+            try:
+                await self.kube.patch_status(meta["namespace"], meta["name"], patch)
+            except KubeError as error:
+                _LOG.warning("%s", error)
+        jitter = 0.75 + secrets.randbelow(50) / 100
+        return min(_RETRY * 2 ** min(self.failures - 1, 5), _MAX_RETRY) * jitter
+
+
+def pod_view(pod: Manifest) -> PodView:
+    """What a plan needs of a pod."""
+    status, meta = pod.get("status", {}), pod["metadata"]
+    ready = any(
+        c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []
+    )
+    return PodView(
+        name=meta["name"],
+        pool=Pool(meta["labels"]["liveconnect.io/pool"]),
+        ip=status.get("podIP", ""),
+        ready=ready,
+        deleting=bool(meta.get("deletionTimestamp")),
+        uid=meta.get("uid", ""),
+        trouble=_trouble(status),
+    )
+
+
+_PATIENT = {"ContainerCreating", "PodInitializing"}
+
+
+def _trouble(status: Manifest) -> str:
+    """Why a container does not run, in the kubelet's words."""
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") not in _PATIENT:
+            return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip(": ")[:300]
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason')}: {condition.get('message', '')}"[:300]
+    return ""
+
+
+def _explain(error: pydantic.ValidationError) -> str:
+    """Every wrong field with its path, without the values (they may be long)."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}"
+        for e in error.errors(include_input=False, include_url=False)
+    )
+
+
+async def run(
+    reconciler: Reconciler, current: Callable[[], Manifest | None], wake: asyncio.Event
+) -> None:
+    """Reconcile for as long as the object exists: on every wake, and at the latest when due."""
+    while (body := current()) is not None:
+        wake.clear()
+        due = await reconciler.reconcile(body)
+        try:
+            await asyncio.wait_for(wake.wait(), due.total_seconds())
+            # Changes come in bursts (a StatefulSet, its pods, their endpoints): one pass for all.
+            await asyncio.sleep(0.2)
+        except TimeoutError:
+            continue

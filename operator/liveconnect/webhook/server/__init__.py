@@ -1,0 +1,10 @@
+"""A small HTTP/1.1 server for small requests, on httptools' parser.
+
+Why not aiohttp's: docs/adr/0006-server-of-the-auth-hooks.md.
+"""
+
+from liveconnect.webhook.server.connection import Limits
+from liveconnect.webhook.server.message import Handler, Request, Response
+from liveconnect.webhook.server.server import HttpServer
+
+__all__ = ["Handler", "HttpServer", "Limits", "Request", "Response"]

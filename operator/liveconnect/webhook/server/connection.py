@@ -1,0 +1,271 @@
+"""One connection: bytes in, requests to the handler, responses out in the requests' order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Final
+
+import httptools
+import msgspec
+
+from liveconnect.common.logs import get_logger
+from liveconnect.common.problem import Problem
+from liveconnect.common.process import KEEP_ALIVE_SECONDS, Draining
+from liveconnect.webhook.server.message import Handler, Request, Response
+
+_MAX_WAITING: Final = 64
+"""Pipelined requests that one connection may have waiting."""
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+_log = get_logger(__name__)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a peer may ask of us."""
+
+    head_bytes: int = 16 * 1024
+    """Request target and headers."""
+    body_bytes: int = 1024 * 1024
+    request_seconds: float = 10.0
+    """From a request's first byte to its last."""
+    idle_seconds: float = KEEP_ALIVE_SECONDS
+
+
+class _DateHeader:
+    """The `Date` header, formatted once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._line = b""
+
+    def line(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+        return self._line
+
+
+_date: Final = _DateHeader()
+
+
+class Connection(asyncio.Protocol):
+    """Protocol of one connection. httptools calls its `on_…` methods."""
+
+    def __init__(
+        self, handler: Handler, draining: Draining, limits: Limits, open_: set[Connection]
+    ) -> None:
+        self._handler = handler
+        self._draining = draining
+        self._limits = limits
+        self._open = open_
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._writable = True
+        self._began: float | None = None
+        self._last = time.monotonic()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server's promise
+        self._transport = transport
+        self._open.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything; a handler that still waits waits for nobody."""
+        self._open.discard(self)
+        self._transport = None
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; whatever is not HTTP ends the connection."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._began is None:
+            self._began = time.monotonic()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(Problem(400, "this server upgrades to nothing"))
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._fail(cause if isinstance(cause, Problem) else Problem(400, "bad request"))
+        except httptools.HttpParserError:
+            self._fail(Problem(400, "not HTTP/1.1"))
+
+    def pause_writing(self) -> None:
+        """Stop answering while the peer does not read."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._writable = True
+        self._answer_waiting()
+
+    # --- httptools' callbacks
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        self._count_head(url)
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._count_head(name)
+        self._count_head(value)
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Refuse a body that is too long before it is sent."""
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            assert self._transport is not None  # noqa: S101 - the parser is being fed
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
+            raise Problem(413, f"the body is longer than {self._limits.body_bytes} bytes")
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Answer the request, or let it wait for those before it."""
+        parser = self._parser
+        request = Request(
+            method=parser.get_method().decode("ascii"),
+            path=self._target.partition(b"?")[0].decode("ascii", "replace"),
+            headers=self._headers,
+            body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
+        )
+        keep_alive = parser.should_keep_alive()
+        self._reset()
+        self._began = None
+        if len(self._waiting) >= _MAX_WAITING:
+            raise Problem(429, "too many pipelined requests")
+        self._waiting.append((request, keep_alive))
+        self._answer_waiting()
+
+    def _count_head(self, part: bytes) -> None:
+        self._head_bytes += len(part)
+        if self._head_bytes > self._limits.head_bytes:
+            raise Problem(431, f"the headers are longer than {self._limits.head_bytes} bytes")
+
+    # --- answering
+
+    def _answer_waiting(self) -> None:
+        while self._waiting and self._task is None and self._writable:
+            request, keep_alive = self._waiting.popleft()
+            answer = self._call(request)
+            if isinstance(answer, Response):
+                self._write(request, answer, keep_alive=keep_alive)
+            else:
+                self._task = asyncio.create_task(self._answer_later(request, answer, keep_alive))
+        self._pace()
+
+    def _call(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
+        try:
+            return self._handler(request)
+        except Problem as problem:
+            return Response.of_problem(problem)
+        except Exception:  # noqa: BLE001 - a bug in the handler is a 500, not the end
+            return _internal_error(request)
+
+    async def _answer_later(
+        self, request: Request, answer: Coroutine[Any, Any, Response], keep_alive: bool
+    ) -> None:
+        try:
+            response = await answer
+        except Problem as problem:
+            response = Response.of_problem(problem)
+        except Exception:  # noqa: BLE001 - as above
+            response = _internal_error(request)
+        self._task = None
+        self._write(request, response, keep_alive=keep_alive)
+        self._answer_waiting()
+
+    def _pace(self) -> None:
+        """Read on only when everything that was read is answered."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._waiting or self._task is not None:
+            self._transport.pause_reading()
+        elif not self._transport.is_reading():
+            self._transport.resume_reading()
+
+    def _write(self, request: Request, response: Response, *, keep_alive: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        keep_alive = keep_alive and not self._draining
+        transport.write(_encode(response, keep_alive=keep_alive, head=request.method == "HEAD"))
+        self._last = time.monotonic()
+        if not keep_alive:
+            self._waiting.clear()
+            transport.close()
+
+    def _fail(self, problem: Problem) -> None:
+        """Answer what cannot be understood, after what was understood before it, and close."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._task is None and not self._waiting:
+            transport.write(_encode(Response.of_problem(problem), keep_alive=False, head=False))
+        transport.close()
+
+    # --- the server's side
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._began is not None or self._task is not None or bool(self._waiting)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def check_time(self, now: float) -> None:
+        """Close the connection if its peer takes too long."""
+        if self._began is not None and now - self._began > self._limits.request_seconds:
+            self._fail(Problem(408, "the request took too long"))
+        elif not self.busy and now - self._last > self._limits.idle_seconds:
+            self.close()
+
+
+def _encode(response: Response, *, keep_alive: bool, head: bool) -> bytes:
+    more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+    return b"%b%bContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+        _STATUS_LINES[response.status],
+        _date.line(),
+        response.content_type.encode("latin-1"),
+        len(response.body),
+        more.encode("latin-1"),
+        b"" if keep_alive else b"Connection: close\r\n",
+        b"" if head else response.body,
+    )
+
+
+def _internal_error(request: Request) -> Response:
+    _log.exception("a request failed", method=request.method, path=request.path)
+    return Response.of_problem(Problem(500, "internal error"))
