@@ -1,1 +1,1 @@
-"""What the auth service needs from outside: the presence store."""
+"""Thin I/O of the auth service."""

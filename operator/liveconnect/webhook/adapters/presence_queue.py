@@ -83,8 +83,16 @@ class PresenceQueue:
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._oldest: int | None = None
         self.fault: str | None = None
         """Why the last attempt to write failed."""
+
+    @property
+    def oldest_at(self) -> int | None:
+        """When the oldest event that is not written yet happened (milliseconds)."""
+        if self._oldest is not None:
+            return self._oldest
+        return self._events[0].at if self._events else None
 
     def put(self, event: Event) -> None:
         """Take an event; never waits, never fails."""
@@ -115,6 +123,7 @@ class PresenceQueue:
 
     async def _write_batch(self) -> None:
         batch = [self._events.popleft() for _ in range(min(_BATCH, len(self._events)))]
+        self._oldest = batch[0].at
         pending: dict[str, list[Event]] = {}
         for event in batch:
             pending.setdefault(event.client_id, []).append(event)
@@ -129,6 +138,7 @@ class PresenceQueue:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
             else:
                 self._worked()
+        self._oldest = None
         self._count(batch)
 
     async def _write(self, pending: dict[str, list[Event]]) -> dict[str, list[Event]]:

@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._open.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Forget everything; a handler that still waits waits for nobody."""
         self._open.discard(self)
         self._transport = None

@@ -21,9 +21,7 @@ _log = get_logger(__name__)
 class HttpServer:
     """Serves a handler on one port."""
 
-    def __init__(
-        self, handler: Handler, draining: Draining, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, handler: Handler, draining: Draining, limits: Limits | None = None) -> None:
         self._handler = handler
         self._draining = draining
         self._limits = limits or Limits()

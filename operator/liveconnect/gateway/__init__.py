@@ -1,0 +1,1 @@
+"""The publisher gateway: HTTP from microservices in, MQTT to the publisher pool out."""

@@ -1,0 +1,1 @@
+"""Thin I/O of the gateway."""

@@ -1,0 +1,72 @@
+"""What is told of decisions: metrics of all, a log entry of each refusal."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from liveconnect.common.logs import get_logger
+from liveconnect.webhook.contract import Hook, Pool
+
+DECISIONS: Final = Counter(
+    "liveconnect_webhook_decisions_total",
+    "Decisions by hook, outcome (allowed, refused) and reason of a refusal.",
+    ["hook", "pool", "outcome", "reason"],
+)
+SECONDS: Final = Histogram(
+    "liveconnect_webhook_hook_duration_seconds",
+    "Time to answer a hook, from its last byte to the answer.",
+    ["hook"],
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 2.5, 5),
+)
+INVALID: Final = Counter(
+    "liveconnect_webhook_invalid_requests_total",
+    "Hook requests that no VerneMQ would send, by HTTP status.",
+    ["status"],
+)
+
+_log = get_logger(__name__)
+
+_decisions = lru_cache(maxsize=1024)(DECISIONS.labels)
+_seconds = lru_cache(maxsize=64)(SECONDS.labels)
+
+
+def allowed(hook: Hook, pool: Pool) -> None:
+    """Count a yes."""
+    _decisions(hook.value, pool.value, "allowed", "").inc()
+
+
+def refused(hook: Hook, pool: Pool, node: str, client_id: str, reason: str) -> None:
+    """Count and log a no. The client is never told the reason; whoever runs the platform is."""
+    _decisions(hook.value, pool.value, "refused", reason).inc()
+    _log.info(
+        "refused", hook=hook.value, reason=reason, client_id=client_id, pool=pool.value, node=node
+    )
+
+
+def refused_filter(
+    hook: Hook, pool: Pool, node: str, client_id: str, reason: str, topic: str
+) -> None:
+    """Count and log a refused filter of a SUBSCRIBE, or topic of a PUBLISH."""
+    _decisions(hook.value, pool.value, "refused", reason).inc()
+    _log.info(
+        "refused",
+        hook=hook.value,
+        reason=reason,
+        client_id=client_id,
+        pool=pool.value,
+        node=node,
+        topic=topic,
+    )
+
+
+def answered(hook: Hook, seconds: float) -> None:
+    """Note how long an answer took."""
+    _seconds(hook.value).observe(seconds)
+
+
+def invalid(status: int) -> None:
+    """Count a request that is none of VerneMQ's."""
+    INVALID.labels(str(status)).inc()

@@ -1,0 +1,102 @@
+"""`GET /v1/clients/{id}`: presence, for backends that the cluster object names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from liveconnect.common.problem import Problem
+from liveconnect.common.tokens import TokenKind, TokenRefusedError, TokenVerifier
+from liveconnect.webhook.adapters.presence_queue import PresenceQueue
+from liveconnect.webhook.adapters.presence_store import PresenceStore, StoreUnavailableError
+from liveconnect.webhook.presence import Record
+
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="liveconnect"'}
+_SCHEME: Final = "bearer"
+
+
+class PresenceView(msgspec.Struct, frozen=True, rename="camel"):
+    """What is told of a client."""
+
+    client_id: str
+    state: str
+    node: str
+    since: str
+    last_seen: str
+    stale_seconds: float
+    """Age of the oldest event that waits here for the store; 0 if none does. What another replica
+    has waiting is not known."""
+
+
+class Clients:
+    """Answers questions about presence."""
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        readers: Iterable[str],
+        store: PresenceStore,
+        queue: PresenceQueue,
+        clock: Callable[[], float],
+    ) -> None:
+        self._verifier = verifier
+        self._readers = frozenset(readers)
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+
+    async def authorize(self, authorization: str) -> None:
+        """Let readers pass.
+
+        Args:
+            authorization: the request's header.
+
+        Raises:
+            Problem: 401 without a good token, 403 for everybody who may not read.
+        """
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != _SCHEME or not token.strip():
+            raise Problem(401, "a ServiceAccount's bearer token is needed", _CHALLENGE)
+        try:
+            identity = await self._verifier.verify(token.strip(), self._clock())
+        except TokenRefusedError as error:
+            raise Problem(
+                401, "the token is refused", _CHALLENGE, {"reason": error.fault}
+            ) from None
+        if identity.kind is not TokenKind.SERVICE_ACCOUNT or identity.subject not in self._readers:
+            raise Problem(403, "the cluster object does not name this caller as a reader")
+
+    async def read(self, client_id: str) -> PresenceView:
+        """Return what is known of a client.
+
+        Raises:
+            Problem: 404 if nothing is, 503 if the store does not answer.
+        """
+        try:
+            stored = await self._store.read([client_id])
+        except StoreUnavailableError:
+            raise Problem(503, "the presence store does not answer", {"Retry-After": "2"}) from None
+        record = stored[client_id].record
+        if record is None:
+            raise Problem(404, "no such client was ever seen here")
+        return self._view(record)
+
+    def _view(self, record: Record) -> PresenceView:
+        oldest = self._queue.oldest_at
+        stale = 0.0 if oldest is None else max(self._clock() - oldest / 1000, 0.0)
+        return PresenceView(
+            client_id=record.client_id,
+            state=record.state.value,
+            node=record.node,
+            since=_rfc3339(record.since),
+            last_seen=_rfc3339(record.last_seen),
+            stale_seconds=round(stale, 3),
+        )
+
+
+def _rfc3339(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

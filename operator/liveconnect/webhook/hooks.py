@@ -1,0 +1,149 @@
+"""From a hook's body to its answer: parse, verify, decide, encode; and presence on the side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from liveconnect.common.tokens import TokenFault, TokenVerifier, Verified
+from liveconnect.webhook import audit
+from liveconnect.webhook.adapters.presence_queue import PresenceQueue, milliseconds
+from liveconnect.webhook.contract import (
+    OK,
+    REFUSED,
+    ClientBody,
+    Hook,
+    Pool,
+    PublishBody,
+    ReauthenticateBody,
+    RegisterBody,
+    RegisteredBody,
+    SubscribeBody,
+    connect_allowed,
+    subscribe_answer,
+)
+from liveconnect.webhook.policy import Policy, PublishAllowed, Reason, Refused
+from liveconnect.webhook.presence import Event, EventKind
+
+AuthBody = RegisterBody | PublishBody | SubscribeBody | ReauthenticateBody
+PresenceBody = RegisteredBody | ClientBody
+
+_EVENT_KINDS: Final[Mapping[Hook, EventKind]] = {
+    Hook.ON_REGISTER: EventKind.REGISTERED,
+    Hook.ON_REGISTER_M5: EventKind.REGISTERED,
+    Hook.ON_CLIENT_WAKEUP: EventKind.WOKEN,
+    Hook.ON_CLIENT_OFFLINE: EventKind.ENDED,
+    Hook.ON_CLIENT_GONE: EventKind.ENDED,
+    Hook.ON_SESSION_EXPIRED: EventKind.ENDED,
+}
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Which hook was called, by which node."""
+
+    hook: Hook
+    pool: Pool
+    node: str
+
+
+class AuthHooks:
+    """Answers the hooks that ask."""
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        policy: Policy,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        """Make it.
+
+        Args:
+            verifier: proves who a user name stands for.
+            policy: decides.
+            clock: returns seconds since the epoch.
+            jitter: returns a number between 0 and 1, another one each time.
+        """
+        self._verifier = verifier
+        self._policy = policy
+        self._clock = clock
+        self._jitter = jitter
+
+    def answer_now(self, call: Call, body: AuthBody) -> bytes | None:
+        """Return the answer; None if keys have to be asked for first."""
+        identity = self._verifier.check(body.username, self._clock())
+        if identity is TokenFault.KEY or identity is TokenFault.KEYS_UNAVAILABLE:
+            return None
+        return self._decide(call, body, identity)
+
+    async def answer(self, call: Call, body: AuthBody) -> bytes:
+        """Return the answer after asking for keys."""
+        return self._decide(
+            call, body, await self._verifier.check_with_news(body.username, self._clock())
+        )
+
+    def _decide(self, call: Call, body: AuthBody, identity: Verified | TokenFault) -> bytes:
+        if isinstance(body, RegisterBody):
+            return self._connect(call, body, identity)
+        if isinstance(body, PublishBody):
+            return self._publish(call, body, identity)
+        if isinstance(body, SubscribeBody):
+            return self._subscribe(call, body, identity)
+        return _refuse(call, body.client_id, Reason.ENHANCED_AUTH)
+
+    def _connect(self, call: Call, body: RegisterBody, identity: Verified | TokenFault) -> bytes:
+        decision = self._policy.connect(
+            call.pool, body.client_id, identity, self._clock(), self._jitter()
+        )
+        if isinstance(decision, Refused):
+            return _refuse(call, body.client_id, decision.reason)
+        audit.allowed(call.hook, call.pool)
+        return connect_allowed(decision.lifetime_seconds)
+
+    def _publish(self, call: Call, body: PublishBody, identity: Verified | TokenFault) -> bytes:
+        decision = self._policy.publish(call.pool, identity, body)
+        if not isinstance(decision, PublishAllowed):
+            audit.refused_filter(
+                call.hook, call.pool, call.node, body.client_id, decision.reason, body.topic
+            )
+            return REFUSED
+        audit.allowed(call.hook, call.pool)
+        return OK
+
+    def _subscribe(self, call: Call, body: SubscribeBody, identity: Verified | TokenFault) -> bytes:
+        decision = self._policy.subscribe(call.pool, body.client_id, identity, body.topics)
+        if isinstance(decision, Refused):
+            return _refuse(call, body.client_id, decision.reason)
+        granted: list[int | None] = []
+        for topic, grant in zip(body.topics, decision.granted, strict=True):
+            if isinstance(grant, Refused):
+                audit.refused_filter(
+                    call.hook, call.pool, call.node, body.client_id, grant.reason, topic.topic
+                )
+                granted.append(None)
+            else:
+                audit.allowed(call.hook, call.pool)
+                granted.append(grant)
+        return subscribe_answer(body.topics, granted, mqtt5=call.hook.mqtt5)
+
+
+def _refuse(call: Call, client_id: str, reason: str) -> bytes:
+    audit.refused(call.hook, call.pool, call.node, client_id, reason)
+    return REFUSED
+
+
+class PresenceHooks:
+    """Takes the hooks that tell. VerneMQ holds clients up meanwhile, so it only queues."""
+
+    def __init__(self, queue: PresenceQueue, clock: Callable[[], int] = milliseconds) -> None:
+        self._queue = queue
+        self._clock = clock
+
+    def take(self, call: Call, body: PresenceBody) -> bytes:
+        """Queue the event and return the answer."""
+        kind = _EVENT_KINDS[call.hook]
+        if kind is not EventKind.WOKEN:
+            self._queue.put(Event(kind, body.client_id, call.node, self._clock()))
+        return OK
