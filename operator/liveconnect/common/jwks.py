@@ -1,140 +1,255 @@
-"""JSON Web Key Sets: fetched once, kept when a refresh fails, asked anew for unknown keys.
-
-The three rules are the outages that users of ready-made clients report: one fetch at a time, an old
-set is better than none, and an attacker's unknown `kid` must not become a stream of requests.
-"""
+"""JSON Web Key Sets (RFC 7517): which keys they hold, and a cache that follows their changes."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import ssl
 import time
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
-import aiohttp
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from joserfc import jwk
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 
-_LOG = logging.getLogger(__name__)
-#: Age after which a set is fetched anew (seconds), and the least time between two fetches.
-REFRESH_SECONDS = 300.0
-RETRY_SECONDS = 10.0
-_MAX_BYTES = 1 << 20
-_TIMEOUT = aiohttp.ClientTimeout(total=4)
+from liveconnect.api.v1alpha1 import Algorithm
+from liveconnect.common.jsonerrors import MALFORMED
+from liveconnect.common.logs import get_logger
+
+MIN_RSA_BITS: Final = 2048
+MAX_KEYS: Final = 64
+"""Further keys of a set are ignored."""
+
+_EDDSA_NAMES: Final = ("EdDSA", "Ed25519")
+"""RFC 8037's name and RFC 9864's more exact one for the same signature."""
+
+_log = get_logger(__name__)
 
 
-class KeysUnavailableError(Exception):
-    """No key set could be had, not even an old one."""
+class SignatureAlgorithm(Protocol):
+    """What is used of joserfc's algorithms, whose own type is not public."""
+
+    name: str
+
+    def check_key(self, key: Any) -> None:
+        """Raise `JoseError` when the key is not of this algorithm's type or curve."""
+
+    def verify(self, msg: bytes, sig: bytes, key: Any) -> bool:
+        """Return whether the signature is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key, with the algorithms that it may be used with."""
+
+    kid: str | None
+    key: jwk.Key
+    algorithms: Mapping[str, SignatureAlgorithm]
+
+    def verify(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
+        """Return whether `signature` is this key's signature of `signed`."""
+        model = self.algorithms.get(algorithm)
+        return model is not None and model.verify(signed, signature, self.key)
+
+
+class KeySetError(Exception):
+    """A key set that cannot be had or used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The usable keys of one key set."""
+
+    keys: tuple[VerificationKey, ...] = ()
+
+    def find(self, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
+        """Return the keys that a token with this header may be signed with.
+
+        Args:
+            kid: the header's key id; a token without one may have been signed with any key.
+            algorithm: the header's algorithm.
+        """
+        return tuple(
+            key
+            for key in self.keys
+            if algorithm in key.algorithms and (kid is None or key.kid == kid)
+        )
+
+
+def _algorithm_models() -> dict[str, SignatureAlgorithm]:
+    names = {algorithm.value for algorithm in Algorithm} | set(_EDDSA_NAMES)
+    return {name: JWSRegistry.algorithms[name] for name in sorted(names)}
+
+
+_MODELS: Final = _algorithm_models()
+
+
+def accepted_algorithms(algorithms: list[Algorithm]) -> frozenset[str]:
+    """Return the `alg` values that an allow-list means."""
+    names = {algorithm.value for algorithm in algorithms}
+    return frozenset(names | set(_EDDSA_NAMES) if Algorithm.EDDSA in algorithms else names)
+
+
+def _usable_with(key: jwk.Key, model: SignatureAlgorithm) -> bool:
+    designed = key.alg
+    if designed in _EDDSA_NAMES and model.name in _EDDSA_NAMES:
+        designed = model.name
+    if designed is not None and designed != model.name:
+        return False
+    try:
+        model.check_key(key)
+        key.check_use("sig")
+        key.check_key_op("verify")
+    except JoseError:
+        return False
+    return True
+
+
+def _import_key(entry: Any) -> VerificationKey | None:
+    if not isinstance(entry, dict) or entry.get("kty") not in {"RSA", "EC", "OKP"}:
+        return None  # "oct" above all: a published symmetric key is no key
+    try:
+        key = jwk.import_key(entry)
+        if isinstance(key, jwk.RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:
+            return None
+    except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        return None
+    if isinstance(key, jwk.OKPKey) and key.curve_name != "Ed25519":
+        return None
+    algorithms = {name: model for name, model in _MODELS.items() if _usable_with(key, model)}
+    kid = entry.get("kid")
+    if not algorithms or not isinstance(kid, str | None):
+        return None
+    return VerificationKey(kid, key, algorithms)
+
+
+def parse_key_set(document: bytes) -> KeySet:
+    """Read a key set; keys that cannot be used here are left out.
+
+    Raises:
+        KeySetError: the document is no key set or has no usable key.
+    """
+    try:
+        content = msgspec.json.decode(document)
+    except MALFORMED:
+        raise KeySetError("not JSON") from None
+    entries = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise KeySetError("no `keys` in it")
+    imported = (_import_key(entry) for entry in entries[:MAX_KEYS])
+    keys = tuple(key for key in imported if key is not None)
+    if not keys:
+        raise KeySetError("no usable public key in it")
+    return KeySet(keys)
 
 
 class KeySource(Protocol):
-    """Where the bytes of a key set come from."""
+    """Where a key set comes from."""
 
-    async def load(self) -> bytes:
-        """The key set as JSON.
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """How often it is asked for news."""
+
+    async def fetch(self) -> bytes:
+        """Return the document.
 
         Raises:
-            OSError: or aiohttp.ClientError, TimeoutError, when it cannot be had.
+            KeySetError: it cannot be had.
         """
-
-
-class FileKeys:
-    """A key set in a mounted file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def load(self) -> bytes:
-        """Read the file; it is small and local."""
-        return self._path.read_bytes()
-
-
-class UriKeys:
-    """A key set behind a URI, optionally with a bearer token from a file and a CA of its own."""
-
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        uri: str,
-        token: Path | None = None,
-        ca: Path | None = None,
-    ) -> None:
-        self._session = session
-        self._uri = uri
-        self._token = token
-        self._ca = ca
-
-    async def load(self) -> bytes:
-        """Fetch the set; redirects are not followed, at most 1 MiB is read."""
-        headers = {"Accept": "application/json"}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token.read_text().strip()}"
-        tls: ssl.SSLContext | bool = True
-        if self._ca is not None and self._uri.startswith("https:"):
-            tls = ssl.create_default_context(cafile=str(self._ca))
-        async with self._session.get(
-            self._uri, headers=headers, ssl=tls, timeout=_TIMEOUT, allow_redirects=False
-        ) as answer:
-            if answer.status != 200:
-                raise OSError(f"{self._uri} answered {answer.status}")
-            return await answer.content.read(_MAX_BYTES)
 
 
 class KeyCache:
-    """One key set, cached."""
+    """The keys of one source, kept up to date.
 
-    def __init__(self, source: KeySource) -> None:
+    Verification reads `keys` and never waits. A background task asks the source from time to time;
+    an unknown key id asks it at once, but all who wait share one request, and there is one in
+    `refetch_after` seconds at most, so that invented key ids cannot turn us against the source.
+    When the source fails, the keys stay for `stale_after` seconds.
+    """
+
+    def __init__(
+        self,
+        source: KeySource,
+        *,
+        refetch_after: float = 10.0,
+        retry_after: float = 1.0,
+        stale_after: float = 24 * 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._source = source
-        self._keys: KeySet | None = None
-        self._kids: frozenset[str] = frozenset()
-        self._loaded = 0.0
-        self._tried = float("-inf")
-        self._lock = asyncio.Lock()
+        self._refetch_after = refetch_after
+        self._retry_after = retry_after
+        self._stale_after = stale_after
+        self._clock = clock
+        self._document: bytes | None = None
+        self._confirmed = -float("inf")
+        self._attempted = -float("inf")
+        self._under_way: asyncio.Task[None] | None = None
+        self.keys = KeySet()
+        self.generation = 0
+        """Grows whenever the keys change: what was verified with older keys is to be verified
+        again."""
+        self.fault: str | None = "not fetched yet"
+        """Why the last attempt failed."""
 
     @property
-    def available(self) -> bool:
-        """Whether tokens can be checked now."""
-        return self._keys is not None
+    def usable(self) -> bool:
+        """Whether there are keys to verify with."""
+        return bool(self.keys.keys)
 
-    async def keys(self, kid: str | None) -> KeySet:
-        """The key set, fetched anew when it is old or does not know `kid`.
-
-        Raises:
-            KeysUnavailableError: when there is none.
-        """
-        now = time.monotonic()
-        known = kid is None or kid in self._kids
-        if self._keys is None or not known or now - self._loaded > REFRESH_SECONDS:
-            await self._refresh(kid)
-        if self._keys is None:
-            raise KeysUnavailableError("the key set could not be loaded yet")
-        return self._keys
-
-    async def _refresh(self, kid: str | None) -> None:
-        async with self._lock:
-            now = time.monotonic()
-            fresh = self._keys is not None and now - self._loaded <= REFRESH_SECONDS
-            if now - self._tried < RETRY_SECONDS or (fresh and kid in self._kids):
+    async def refresh(self) -> None:
+        """Ask the source, unless that was done a moment ago; never raises."""
+        if self._under_way is None:
+            pause = self._refetch_after if self.usable else self._retry_after
+            if self._clock() - self._attempted < pause:
                 return
-            self._tried = now
-            try:
-                parsed: dict[str, Any] = json.loads(await self._source.load())
-                keys = KeySet.import_key_set({"keys": _public(parsed)})
-            except (OSError, aiohttp.ClientError, TimeoutError, ValueError, KeyError, JoseError,
-                    TypeError, AttributeError) as error:  # fmt: skip
-                _LOG.warning("key set not refreshed: %s: %s", type(error).__name__, error)
-                return
-            self._keys, self._loaded = keys, now
-            self._kids = frozenset(k.kid for k in keys.keys if k.kid)
+            self._under_way = asyncio.create_task(self._fetch())
+            self._under_way.add_done_callback(self._ended)
+        await asyncio.shield(self._under_way)
 
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        self._under_way = None
 
-def _public(parsed: dict[str, Any]) -> list[dict[str, Any]]:
-    """Signature keys only: a symmetric key in a set would open the door to HMAC confusion."""
-    return [
-        k
-        for k in parsed["keys"]
-        if k.get("kty") in {"RSA", "EC", "OKP"} and k.get("use", "sig") == "sig"
-    ]
+    async def keep_fresh(self) -> None:
+        """Ask the source again and again; runs until cancelled."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(
+                self._source.poll_seconds if self.fault is None else max(1.0, self._retry_after)
+            )
+
+    async def _fetch(self) -> None:
+        self._attempted = self._clock()
+        try:
+            self._take(await self._source.fetch())
+        except KeySetError as error:
+            self._keep(str(error))
+        except Exception as error:  # noqa: BLE001 - the document is a stranger's; the keys stay
+            self._keep(f"unexpected {type(error).__name__}")
+        else:
+            self._confirmed = self._clock()
+            if self.fault is not None:
+                _log.info("keys loaded", source=self._source.name, keys=len(self.keys.keys))
+            self.fault = None
+
+    def _take(self, document: bytes) -> None:
+        if document == self._document:
+            return
+        self.keys = parse_key_set(document)
+        self._document = document
+        self.generation += 1
+
+    def _keep(self, reason: str) -> None:
+        if reason != self.fault:
+            _log.warning("keys cannot be fetched", source=self._source.name, reason=reason)
+        self.fault = reason
+        if self.usable and self._clock() - self._confirmed > self._stale_after:
+            _log.error("keys dropped, too old", source=self._source.name)
+            self.keys, self._document = KeySet(), None
+            self.generation += 1

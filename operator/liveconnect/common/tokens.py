@@ -1,149 +1,243 @@
-"""Signed tokens (JWS compact, RFC 7519): verified once, remembered until they expire."""
+"""Verification of bearer tokens: who signed it, for whom, and until when.
+
+`TokenVerifier.check` decides with the keys at hand and never waits; `verify` fetches keys first
+where that can help. What was verified is remembered until it expires, so that a client's later
+requests cost a hash and a look-up.
+"""
 
 from __future__ import annotations
 
-import binascii
 import hashlib
-import json
-from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeGuard
 
-from joserfc import jwt
-from joserfc.errors import JoseError
+from liveconnect.common.jose import (
+    MAX_TOKEN_BYTES,
+    CompactToken,
+    MalformedTokenError,
+    parse_compact,
+)
+from liveconnect.common.jwks import KeyCache
 
-from liveconnect.common.jwks import KeyCache, KeysUnavailableError
+MAX_REMEMBERED: Final = 100_000
+"""Verified tokens that are remembered at most; about 2 KiB each with a dozen claims."""
 
-MAX_TOKEN_BYTES = 16 * 1024
-_REMEMBERED = 100_000
-
-
-class Refusal(StrEnum):
-    """Why a token is refused, for logs and metrics; never shown to the client."""
-
-    MALFORMED = "malformed"
-    UNKNOWN_ISSUER = "unknown_issuer"
-    ALGORITHM = "algorithm"
-    SIGNATURE = "signature"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not_yet_valid"
-    AUDIENCE = "audience"
-    NO_KEYS = "no_keys"
+_MAX_SUBJECT_BYTES: Final = 1024
 
 
-class TokenRefusedError(Exception):
-    """The token proves nothing."""
+class TokenKind(StrEnum):
+    """Whose token it is."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.value)
-        self.refusal = refusal
+    DEVICE = "device"
+    SERVICE_ACCOUNT = "serviceaccount"
 
 
-@dataclass(frozen=True)
-class Identity:
-    """What a verified token says."""
+class TokenFault(StrEnum):
+    """Why a token is refused; for logs and metrics, never for the client."""
 
+    MISSING = "token-missing"
+    TOO_LONG = "token-too-long"
+    MALFORMED = "token-malformed"
+    ISSUER = "token-issuer"
+    ALGORITHM = "token-algorithm"
+    KEYS_UNAVAILABLE = "token-keys-unavailable"
+    KEY = "token-key"
+    SIGNATURE = "token-signature"
+    AUDIENCE = "token-audience"
+    EXPIRED = "token-expired"
+    NOT_YET_VALID = "token-not-yet-valid"
+    CLAIMS = "token-claims"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that is what it says."""
+
+    kind: TokenKind
     issuer: str
     subject: str
-    claims: Mapping[str, Any]
-    expires: float
-    """Unix time (seconds)."""
+    """`sub`, empty if a device's token has none."""
+    claims: dict[str, Any]
+    expires_at: float
+    """`exp` (seconds since the epoch)."""
+    client_id_claim: str = ""
+    """Name of the claim that must equal the MQTT client id; empty if none need."""
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """Somebody whose tokens are accepted."""
+    """One issuer that is trusted, and for what."""
 
-    issuer: str
-    audiences: Sequence[str]
-    algorithms: Sequence[str]
+    kind: TokenKind
+    name: Callable[[], str | None]
+    """Returns the exact `iss`; None while that is not known."""
+    audiences: frozenset[str]
+    algorithms: frozenset[str]
+    """Accepted `alg` values."""
+    leeway_seconds: float
     keys: KeyCache
-    leeway: float = 0.0
+    client_id_claim: str = ""
 
 
-class Verifier:
-    """Verifies tokens of several issuers, chosen by the token's own `iss`."""
+class TokenRefusedError(Exception):
+    """The token does not prove anything; `fault` says why."""
 
-    def __init__(self, issuers: Sequence[Issuer]) -> None:
-        self._issuers = {i.issuer: i for i in issuers}
-        self._seen: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
+    def __init__(self, fault: TokenFault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
 
-    async def verify(self, token: str, now: float) -> Identity:
-        """Check signature, issuer, audience and times.
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    verified: Verified
+    issuer: Issuer
+    generation: int
+
+
+class TokenVerifier:
+    """Verifies the tokens of several issuers."""
+
+    def __init__(self, issuers: Sequence[Issuer], max_remembered: int = MAX_REMEMBERED) -> None:
+        self._issuers = tuple(issuers)
+        self._max_remembered = max_remembered
+        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self.hits = 0
+        """Checks that were answered from memory."""
+        self.misses = 0
+        """Checks that were not."""
+
+    def check(self, token: str | None, now: float) -> Verified | TokenFault:
+        """Verify a token with the keys at hand.
 
         Args:
-            token: The compact serialisation.
-            now: Unix time (seconds).
+            token: the token, without a scheme before it.
+            now: seconds since the epoch.
+        """
+        if not token:
+            return TokenFault.MISSING
+        if len(token) > MAX_TOKEN_BYTES:
+            return TokenFault.TOO_LONG
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        remembered = self._remembered.get(digest)
+        if remembered is not None:
+            return self._check_remembered(digest, remembered, token, now)
+        self.misses += 1
+        return self._check_anew(digest, token, now)
+
+    async def verify(self, token: str | None, now: float) -> Verified:
+        """Verify a token; where its key is not known, ask for news of the keys first.
 
         Raises:
-            TokenRefusedError: with the reason.
+            TokenRefusedError: it does not prove anything.
         """
-        digest = hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        seen = self._seen.get(digest)
-        if seen is not None:
-            identity, leeway = seen
-            if identity.expires + leeway > now:
-                return identity
-            del self._seen[digest]
-            raise TokenRefusedError(Refusal.EXPIRED)
-        identity, leeway = await self._check(token, now)
-        self._seen[digest] = (identity, leeway)
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return identity
+        result = self.check(token, now)
+        if token and result in {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE}:
+            result = await self._check_with_news(token, now)
+        if isinstance(result, TokenFault):
+            raise TokenRefusedError(result)
+        return result
 
-    async def _check(self, token: str, now: float) -> tuple[Identity, float]:
-        if len(token) > MAX_TOKEN_BYTES:
-            raise TokenRefusedError(Refusal.MALFORMED)
-        header, unverified = peek(token)
-        issuer = self._issuers.get(str(unverified.get("iss")))
-        if issuer is None:
-            raise TokenRefusedError(Refusal.UNKNOWN_ISSUER)
-        if header.get("alg") not in issuer.algorithms:
-            raise TokenRefusedError(Refusal.ALGORITHM)
-        kid = header.get("kid")
+    async def _check_with_news(self, token: str, now: float) -> Verified | TokenFault:
+        name = parse_compact(token).claims.get("iss")
+        for issuer in self._issuers:
+            if issuer.name() == name:
+                await issuer.keys.refresh()
+        return self.check(token, now)
+
+    def _check_remembered(
+        self, digest: bytes, remembered: _Remembered, token: str, now: float
+    ) -> Verified | TokenFault:
+        issuer, verified = remembered.issuer, remembered.verified
+        if remembered.generation != issuer.keys.generation:
+            del self._remembered[digest]
+            return self._check_anew(digest, token, now)
+        if now >= verified.expires_at + issuer.leeway_seconds:
+            del self._remembered[digest]
+            return TokenFault.EXPIRED
+        self.hits += 1
+        self._remembered.move_to_end(digest)
+        return verified
+
+    def _check_anew(self, digest: bytes, token: str, now: float) -> Verified | TokenFault:
         try:
-            keys = await issuer.keys.keys(kid if isinstance(kid, str) else None)
-        except KeysUnavailableError as error:
-            raise TokenRefusedError(Refusal.NO_KEYS) from error
-        try:
-            claims = jwt.decode(token, keys, algorithms=list(issuer.algorithms)).claims
-        except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise TokenRefusedError(Refusal.SIGNATURE) from error
-        return _validated(claims, issuer, now), issuer.leeway
+            parsed = parse_compact(token)
+        except MalformedTokenError:
+            return TokenFault.MALFORMED
+        result: Verified | TokenFault = TokenFault.ISSUER
+        name = parsed.claims.get("iss")
+        if not isinstance(name, str) or not name:
+            return TokenFault.ISSUER
+        for issuer in self._issuers:
+            if issuer.name() != name:
+                continue
+            # Two issuers of one name differ in audience: a Kubernetes cluster may issue both kinds.
+            result = check_against(issuer, name, parsed, now)
+            if isinstance(result, Verified):
+                self._remember(digest, _Remembered(result, issuer, issuer.keys.generation))
+                return result
+        return result
+
+    def _remember(self, digest: bytes, entry: _Remembered) -> None:
+        self._remembered[digest] = entry
+        if len(self._remembered) > self._max_remembered:
+            self._remembered.popitem(last=False)
 
 
-def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and claims before anything is proved: only to choose the issuer."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        raise TokenRefusedError(Refusal.MALFORMED)
-    try:
-        header, claims = (json.loads(urlsafe_b64decode(p + "=" * (-len(p) % 4))) for p in parts[:2])
-    except (ValueError, binascii.Error, RecursionError) as error:
-        raise TokenRefusedError(Refusal.MALFORMED) from error
-    if not isinstance(header, dict) or not isinstance(claims, dict):
-        raise TokenRefusedError(Refusal.MALFORMED)
-    return header, claims
+def check_against(
+    issuer: Issuer, name: str, token: CompactToken, now: float
+) -> Verified | TokenFault:
+    """Check a token against the one issuer that it names.
+
+    The signature comes before the claims: nothing is said of a token that nobody signed.
+    """
+    fault = _check_signature(issuer, token) or _check_claims(issuer, token.claims, now)
+    if fault is not None:
+        return fault
+    subject = token.claims.get("sub", "")
+    if not isinstance(subject, str) or len(subject) > _MAX_SUBJECT_BYTES:
+        return TokenFault.CLAIMS
+    return Verified(
+        kind=issuer.kind,
+        issuer=name,
+        subject=subject,
+        claims=token.claims,
+        expires_at=float(token.claims["exp"]),
+        client_id_claim=issuer.client_id_claim,
+    )
 
 
-def _validated(claims: Mapping[str, Any], issuer: Issuer, now: float) -> Identity:
-    expires, starts = claims.get("exp"), claims.get("nbf", 0)
-    if not _is_time(expires) or not _is_time(starts):
-        raise TokenRefusedError(Refusal.MALFORMED)
-    if expires + issuer.leeway <= now:
-        raise TokenRefusedError(Refusal.EXPIRED)
-    if starts - issuer.leeway > now:
-        raise TokenRefusedError(Refusal.NOT_YET_VALID)
+def _check_signature(issuer: Issuer, token: CompactToken) -> TokenFault | None:
+    algorithm = token.header.alg
+    if algorithm not in issuer.algorithms:
+        return TokenFault.ALGORITHM
+    if not issuer.keys.usable:
+        return TokenFault.KEYS_UNAVAILABLE
+    candidates = issuer.keys.keys.find(token.header.kid, algorithm)
+    if not candidates:
+        return TokenFault.KEY
+    if any(key.verify(algorithm, token.signed, token.signature) for key in candidates):
+        return None
+    return TokenFault.SIGNATURE
+
+
+def _check_claims(issuer: Issuer, claims: dict[str, Any], now: float) -> TokenFault | None:
+    expires, begins = claims.get("exp"), claims.get("nbf", 0)
+    if not _is_time(expires) or not _is_time(begins):
+        return TokenFault.CLAIMS
+    if now >= expires + issuer.leeway_seconds:
+        return TokenFault.EXPIRED
+    if now < begins - issuer.leeway_seconds:
+        return TokenFault.NOT_YET_VALID
     audience = claims.get("aud")
-    given = audience if isinstance(audience, list) else [audience]
-    if not any(a in issuer.audiences for a in given):
-        raise TokenRefusedError(Refusal.AUDIENCE)
-    return Identity(issuer.issuer, str(claims.get("sub", "")), claims, float(expires))
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(name, str) and name in issuer.audiences for name in named):
+        return TokenFault.AUDIENCE
+    return None
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_time(value: object) -> TypeGuard[float]:
+    """Return whether a claim is a NumericDate that arithmetic can be done with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15

@@ -1,1 +1,1 @@
-"""Thin I/O of the auth service."""
+"""What the auth service needs from outside: the presence store."""

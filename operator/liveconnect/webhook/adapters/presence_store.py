@@ -1,131 +1,129 @@
-"""Presence in Valkey or Redis: written behind the hooks' backs, in order, retried while it is away.
-
-Hook answers hold the client's CONNACK, so nothing here is waited for by them. Two auth pods may
-write about the same client at once: the transition is made inside the store, by a script.
-"""
+"""The presence store: Redis or Valkey, one key for each client."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from prometheus_client import Counter, Gauge
+import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from liveconnect.common.jsonerrors import MALFORMED
 from liveconnect.webhook.presence import Record, State
 
-_LOG = logging.getLogger(__name__)
-_PREFIX = "lc:client:"
-_QUEUE = 100_000
-_BATCH = 256
-_RETRY_SECONDS = 0.5
+KEY_PREFIX: Final = "liveconnect:presence:"
+FORGET_AFTER_SECONDS: Final = 30 * 24 * 3600
+"""Records of clients that are not online are dropped after this."""
 
-_DROPPED = Counter(
-    "liveconnect_webhook_presence_dropped_total", "Presence events lost: the queue was full."
-)
-_LAG = Gauge("liveconnect_webhook_presence_queue", "Presence events that wait for the store.")
+_TIMEOUT_SECONDS: Final = 2.0
 
-#: The transition of `liveconnect.webhook.presence`, inside the store (a test holds them together).
-_SCRIPT = """
-local hook, node, now = ARGV[1], ARGV[2], ARGV[3]
-local state, at = unpack(redis.call('HMGET', KEYS[1], 'state', 'node'))
-if hook == 'online' then
-  if state == 'online' and at == node then
-    redis.call('HSET', KEYS[1], 'seen', now)
-  else
-    redis.call('HSET', KEYS[1], 'state', 'online', 'node', node, 'since', now, 'seen', now)
-  end
-elseif state == 'online' and at == node then
-  redis.call('HSET', KEYS[1], 'state', 'offline', 'since', now, 'seen', now)
-end
+_COMPARE_AND_SET: Final = """
+local current = redis.call('GET', KEYS[1])
+if current ~= (ARGV[1] ~= '' and ARGV[1]) then return 0 end
+if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2])
+else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
 return 1
 """
+"""Write a record if it still is what it was when it was read; '' stands for no record. (A missing
+key is `false` in Lua, and `'' ~= '' and ''` is false as well.)"""
 
-_Event = tuple[str, str, str, int]
+
+class StoreUnavailableError(Exception):
+    """The store cannot be asked; the message says why, without the URL and its password."""
+
+
+class StoredRecord(msgspec.Struct, frozen=True):
+    """A record and the very bytes that it was read from."""
+
+    record: Record | None
+    version: bytes
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A record that is to replace what was read."""
+
+    record: Record
+    version: bytes
+
+
+_decode: Final = msgspec.json.Decoder(Record).decode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class PresenceStore:
-    """The store; `start` it in a running loop."""
+    """Reads records, and writes them if nobody else did in between."""
 
-    def __init__(self, url_file: Path) -> None:
-        self._url_file = url_file
-        self._redis: Redis | None = None
-        self._queue: asyncio.Queue[_Event] = asyncio.Queue(_QUEUE)
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Connect lazily and begin to write."""
-        url = self._url_file.read_text().strip()
-        self._redis = Redis.from_url(
-            url, decode_responses=True, socket_timeout=3, socket_connect_timeout=3,
+    def __init__(self, url: str) -> None:
+        self._redis: Redis = Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
             health_check_interval=15,
-        )  # fmt: skip
-        self._task = asyncio.create_task(self._write(), name="presence-writer")
+            decode_responses=False,
+        )
+        self._compare_and_set = self._redis.register_script(_COMPARE_AND_SET)
 
-    async def stop(self) -> None:
-        """Write what is queued (for at most five seconds), then close."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), 5)
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        if self._redis:
-            await self._redis.aclose()
-
-    def note(self, hook: str, client_id: str, node: str, now: int) -> None:
-        """Queue an event; returns at once."""
-        change = "online" if hook.startswith("on_register") else "offline"
-        try:
-            self._queue.put_nowait((change, client_id, node, now))
-        except asyncio.QueueFull:
-            _DROPPED.inc()
-
-    async def get(self, client_id: str) -> Record | None:
-        """One client's record.
+    async def read(self, client_ids: Sequence[str]) -> Mapping[str, StoredRecord]:
+        """Return the records of these clients.
 
         Raises:
-            RedisError: when the store does not answer.
+            StoreUnavailableError: the store does not answer.
         """
-        if self._redis is None:
-            raise RedisError("not started")
-        found = await self._redis.hgetall(_PREFIX + client_id)
-        if not found:
-            return None
-        return Record(
-            client_id, State(found["state"]), found["node"], int(found["since"]), int(found["seen"])
+        try:
+            values = await self._redis.mget([KEY_PREFIX + client_id for client_id in client_ids])
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return {
+            client_id: _stored(value) for client_id, value in zip(client_ids, values, strict=True)
+        }
+
+    async def write(self, changes: Sequence[Change]) -> frozenset[str]:
+        """Write records in one round trip.
+
+        Returns:
+            The client ids whose record was changed by somebody else since it was read.
+
+        Raises:
+            StoreUnavailableError: the store does not answer; some may have been written.
+        """
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for change in changes:
+                    await self._compare_and_set(
+                        keys=[KEY_PREFIX + change.record.client_id],
+                        args=[change.version, _encode(change.record), _lifetime(change.record)],
+                        client=pipeline,
+                    )
+                outcomes = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return frozenset(
+            change.record.client_id
+            for change, outcome in zip(changes, outcomes, strict=True)
+            if not outcome
         )
 
-    async def _write(self) -> None:
-        while True:
-            batch = [await self._queue.get()]
-            while len(batch) < _BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._write_batch(batch)
-            for _ in batch:
-                self._queue.task_done()
-            _LAG.set(self._queue.qsize())
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
 
-    async def _write_batch(self, batch: list[_Event]) -> None:
-        """Write in order; again until it is written (the transition may be made twice)."""
-        warned = False
-        while True:
-            try:
-                await self._send(batch)
-            except (RedisError, OSError, TimeoutError) as error:
-                if not warned:
-                    _LOG.warning("presence store: %s; events wait", type(error).__name__)
-                    warned = True
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
 
-    async def _send(self, batch: list[_Event]) -> None:
-        assert self._redis is not None  # noqa: S101 - started before the task
-        pipeline = self._redis.pipeline(transaction=False)
-        for change, client_id, node, now in batch:
-            pipeline.eval(_SCRIPT, 1, _PREFIX + client_id, change, node, str(now))
-        await pipeline.execute()
+def _stored(value: object) -> StoredRecord:
+    if not isinstance(value, bytes):
+        return StoredRecord(None, b"")
+    try:
+        return StoredRecord(_decode(value), value)
+    except MALFORMED:
+        return StoredRecord(None, value)  # not ours, or of another version: to be replaced
+
+
+def _lifetime(record: Record) -> int:
+    return 0 if record.state is State.ONLINE else FORGET_AFTER_SECONDS
+
+
+def _unavailable(error: Exception) -> StoreUnavailableError:
+    return StoreUnavailableError(type(error).__name__)
