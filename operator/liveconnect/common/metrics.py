@@ -1,11 +1,20 @@
-"""`/metrics` in the Prometheus text format."""
+"""`GET /metrics`: the process's Prometheus registry."""
 
 from __future__ import annotations
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 
-async def metrics(_: web.Request) -> web.Response:
-    """Everything in this process's default registry."""
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+def exposition(accept: str, registry: CollectorRegistry = REGISTRY) -> tuple[bytes, str]:
+    """Render all metrics.
+
+    Args:
+        accept: the request's `Accept` header; chooses between Prometheus text and OpenMetrics.
+        registry: what is rendered.
+
+    Returns:
+        The body and its content type.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type

@@ -1,52 +1,137 @@
-"""A process of ours: one aiohttp server, health endpoints, a graceful end on SIGTERM."""
+"""Life of a service process: event loop, HTTP server, health, draining."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from aiohttp import web
+from prometheus_client import REGISTRY, CollectorRegistry
 
-from liveconnect.common import problem
-from liveconnect.common.metrics import metrics
-from liveconnect.common.settings import ProcessSettings
+from liveconnect.common.logs import get_logger
+from liveconnect.common.metrics import exposition
+from liveconnect.common.problem import problem_middleware
+from liveconnect.common.settings import ServiceSettings
 
-#: Longer than the brokers' pool keeps idle connections (30 s): a close at the same moment as a
-#: request would be a refused client (vernemq-contract/webhooks.md).
-KEEPALIVE_SECONDS = 75.0
+KEEP_ALIVE_SECONDS: Final = 75.0
+"""Longer than the 60 s that VerneMQ keeps an idle connection: closing first would race with its
+next request, and it takes a failed request for a refusal."""
+
+_log = get_logger(__name__)
 
 
-def application(*, ready: Callable[[], str], max_body: int) -> web.Application:
-    """An application with `/healthz`, `/readyz` and `/metrics`.
+class Readiness(Protocol):
+    """Tells whether a service can do its job."""
+
+    def __call__(self) -> str | None:
+        """Return None when it can, otherwise the reason why not."""
+
+
+class Draining:
+    """Whether this process was told to end."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def begin(self) -> None:
+        """Note that the process was told to end."""
+        if not self._event.is_set():
+            _log.info("draining")
+        self._event.set()
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Return as soon as the process is told to end."""
+        await self._event.wait()
+
+    def install(self) -> None:
+        """Begin on SIGTERM and SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.begin)
+
+
+DRAINING: Final = web.AppKey("draining", Draining)
+"""Where an application made by `service_application` keeps it."""
+
+
+def service_application(
+    ready: Readiness,
+    *,
+    registry: CollectorRegistry = REGISTRY,
+    max_body_bytes: int = 1 << 20,
+) -> web.Application:
+    """Return an application with `/healthz`, `/readyz`, `/metrics` and problem documents.
+
+    Must be called with the event loop running.
 
     Args:
-        ready: Says why the process cannot do its job; empty when it can.
-        max_body: Largest body (bytes); beyond it the answer is 413.
+        ready: asked by `/readyz`.
+        registry: shown by `/metrics`.
+        max_body_bytes: a longer body is answered with 413.
     """
+    draining = Draining()
 
-    async def healthz(_: web.Request) -> web.Response:
+    async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def readyz(_: web.Request) -> web.Response:
-        why = ready()
-        if why:
-            return problem.response(503, "Not ready", why)
-        return web.json_response({"status": "ready"})
+    async def readyz(_request: web.Request) -> web.Response:
+        reason = "draining" if draining else ready()
+        if reason is None:
+            return web.json_response({"status": "ok"})
+        return web.json_response({"status": "not ready", "reason": reason}, status=503)
 
-    app = web.Application(middlewares=[problem.middleware], client_max_size=max_body)
+    async def metrics(request: web.Request) -> web.Response:
+        body, content_type = exposition(request.headers.get("Accept", ""), registry)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    app = web.Application(middlewares=[problem_middleware], client_max_size=max_body_bytes)
+    app[DRAINING] = draining
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
     return app
 
 
-def serve(app: web.Application, settings: ProcessSettings) -> None:
-    """Serve until SIGTERM; requests under way are finished."""
-    web.run_app(
+async def serve(app: web.Application, settings: ServiceSettings) -> None:
+    """Serve until SIGTERM, then drain: not ready first, then no new requests, then none at all.
+
+    Args:
+        app: made by `service_application`; its clean-up contexts run around the serving.
+        settings: address and drain times.
+    """
+    draining = app[DRAINING]
+    draining.install()
+    runner = web.AppRunner(
         app,
-        host=settings.host,
-        port=settings.port,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=15.0,
         access_log=None,
-        print=None,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        shutdown_timeout=settings.drain_timeout_seconds,
     )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        _log.info("listening", address=[list(address[:2]) for address in runner.addresses])
+        await draining.wait()
+        await asyncio.sleep(settings.drain_delay_seconds)
+    finally:
+        await runner.cleanup()
+    _log.info("ended")
+
+
+def _new_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - an extra of the webhook; the gateway does without
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's main coroutine, on uvloop where that is installed."""
+    with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+        runner.run(main)

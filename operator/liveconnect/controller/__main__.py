@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import kopf
 
-from liveconnect.common import logs
-from liveconnect.common.settings import ControllerSettings
+from liveconnect.common.logs import configure_logs
 from liveconnect.controller.handlers.registry import Controller
+from liveconnect.controller.settings import ControllerSettings
 
 
 def main() -> None:
     """Run until told to stop."""
     settings = ControllerSettings()
-    logs.configure(settings.log_level)
+    configure_logs("controller", settings.log_level)
     namespaces = settings.watched()
     kopf.run(
         registry=Controller(settings).registry(),

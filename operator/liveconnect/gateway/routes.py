@@ -10,9 +10,8 @@ from aiohttp import web
 from prometheus_client import Counter, Histogram
 
 from liveconnect.api.operands import GatewayConfig
-from liveconnect.common.bearer import bearer
-from liveconnect.common.problem import ProblemError
-from liveconnect.common.tokens import Verifier
+from liveconnect.common.problem import Problem
+from liveconnect.common.tokens import TokenRefusedError, TokenVerifier
 from liveconnect.gateway import messages
 from liveconnect.gateway.adapters.paho import (
     AckTimeoutError,
@@ -24,6 +23,7 @@ from liveconnect.gateway.adapters.paho import (
 _PUBLISHES = Counter("liveconnect_gateway_publishes_total", "Publishes.", ("qos", "outcome"))
 _SECONDS = Histogram("liveconnect_gateway_publish_seconds", "HTTP request to acknowledgement.", ("qos",))
 _RETRY = {"Retry-After": "1"}
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="liveconnect"'}
 
 
 class Publisher(Protocol):
@@ -36,7 +36,7 @@ class Publisher(Protocol):
 class Routes:
     """The handlers."""
 
-    def __init__(self, config: GatewayConfig, link: Publisher, backends: Verifier) -> None:
+    def __init__(self, config: GatewayConfig, link: Publisher, backends: TokenVerifier) -> None:
         self._callers: Mapping[str, Sequence[str]] = {c.subject: c.publish for c in config.callers}
         self._max_payload = config.max_payload_bytes
         self._link = link
@@ -49,15 +49,14 @@ class Routes:
     async def publish(self, request: web.Request) -> web.Response:
         """Publish one message."""
         begun = time.perf_counter()
-        subject = await bearer(request, self._backends)
+        subject = await self._caller(request)
         try:
             message = messages.parse(await request.read(), self._max_payload)
         except messages.MessageError as error:
-            raise ProblemError(422, "Invalid message", str(error)) from error
+            raise Problem(422, str(error)) from error
         if not messages.may_publish(self._callers.get(subject, ()), message.topic):
-            raise ProblemError(
+            raise Problem(
                 403,
-                "Forbidden",
                 f"{subject} may not publish to this topic; see spec.gateway.callers",
             )
         await self._send(message)
@@ -68,16 +67,29 @@ class Routes:
             return web.json_response({"status": "sent"}, status=202)
         return web.json_response({"status": "acknowledged"})
 
+    async def _caller(self, request: web.Request) -> str:
+        """The ServiceAccount that the bearer token proves."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            detail = "present a ServiceAccount token (audience liveconnect) as bearer token"
+            raise Problem(401, detail, _CHALLENGE)
+        try:
+            verified = await self._backends.verify(token.strip(), time.time())
+        except TokenRefusedError as refused:
+            detail = f"the token is refused: {refused.fault.value}"
+            raise Problem(401, detail, _CHALLENGE) from refused
+        return verified.subject
+
     async def _send(self, message: messages.Message) -> None:
         """Publish; every way in which it can fail is an answer of its own."""
         try:
             await self._link.publish(message)
         except (LinkDownError, WindowFullError) as error:
             _PUBLISHES.labels(str(message.qos), type(error).__name__).inc()
-            raise ProblemError(503, "Broker unavailable", str(error), _RETRY) from error
+            raise Problem(503, str(error), _RETRY) from error
         except RefusedError as error:
             _PUBLISHES.labels(str(message.qos), "refused").inc()
-            raise ProblemError(502, "Refused by the broker", str(error)) from error
+            raise Problem(502, f"the broker refused the message: {error}") from error
         except AckTimeoutError as error:
             _PUBLISHES.labels(str(message.qos), "timeout").inc()
-            raise ProblemError(504, "Not acknowledged", str(error)) from error
+            raise Problem(504, str(error)) from error

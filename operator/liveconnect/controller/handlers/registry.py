@@ -10,8 +10,7 @@ from aiohttp import web
 
 from liveconnect import __version__
 from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
-from liveconnect.common.process import application
-from liveconnect.common.settings import ControllerSettings
+from liveconnect.common.process import service_application
 from liveconnect.controller.adapters.broker import HttpBrokers
 from liveconnect.controller.adapters.kube import Kube
 from liveconnect.controller.handlers.store import Store
@@ -20,6 +19,7 @@ from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.planner.plan import Event
 from liveconnect.controller.reconciler import Reconciler
 from liveconnect.controller.rendering import RenderSettings
+from liveconnect.controller.settings import ControllerSettings
 
 #: Kinds whose changes wake their owner, and the label that ours carry.
 CHILDREN = (
@@ -75,7 +75,7 @@ class Controller:
         settings.posting.loggers = False
         self._kube = await Kube.connect()
         self._session = aiohttp.ClientSession()
-        app = application(ready=lambda: "", max_body=1024)
+        app = service_application(lambda: None, max_body_bytes=1024)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, self.settings.host, self.settings.port).start()
