@@ -1,0 +1,1 @@
+"""End-to-end: the whole platform in real pods, and the demo that tells the same story."""

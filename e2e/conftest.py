@@ -1,0 +1,120 @@
+"""Fixtures of the scenarios: one Kubernetes cluster, the operator, the quickstart object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e.kit import artifacts, platform, samples
+from e2e.kit.cluster import Cluster, Manifest
+from e2e.kit.issuer import Issuer
+from e2e.kit.microservice import Microservice
+from e2e.kit.ready import wait_ready
+
+#: The story first, on a fresh object; logs last, when everything has happened.
+_ORDER = (
+    "test_kit",
+    "test_story",
+    "test_presence",
+    "test_membership",
+    "test_autoscaling",
+    "test_operator",
+    "test_logs",
+)
+_MAX_DUMPS = 5
+_SMALL = ("small", "e2e-small")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the scenarios; bound the tests, not the fixtures that build Kubernetes."""
+    scenarios = [i for i in items if "/e2e/scenarios/" in str(i.path)]
+    if not scenarios:
+        return
+    for item in scenarios:
+        item.add_marker(pytest.mark.timeout(300, func_only=True))
+    others = [i for i in items if i not in scenarios]
+    scenarios.sort(key=_rank)
+    items[:] = [*others, *scenarios]
+
+
+def _rank(item: pytest.Item) -> int:
+    return _ORDER.index(item.path.stem) if item.path.stem in _ORDER else len(_ORDER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Keep objects, events and logs of a failure."""
+    report = yield
+    running: Cluster | None = item.config.stash.get(_RUNNING, None)
+    dumps = item.config.stash.get(_DUMPS, 0)
+    if report.failed and call.excinfo is not None and running is not None and dumps < _MAX_DUMPS:
+        item.config.stash[_DUMPS] = dumps + 1
+        folder = artifacts.dump(running, re.sub(r"[^\w.-]+", "-", item.name))
+        report.sections.append(("artifacts", f"objects, events and logs: {folder}"))
+    return report
+
+
+_RUNNING: pytest.StashKey[Cluster] = pytest.StashKey()
+_DUMPS: pytest.StashKey[int] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A Kubernetes cluster of ours with the operator in it."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"e2e: {line}", flush=True)
+
+    with platform.for_tests(say) as made:
+        made.refuse_unless_ours()
+        request.config.stash[_RUNNING] = made
+        yield made
+        del request.config.stash[_RUNNING]
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """The token issuer of all phones."""
+    return platform.issuer()
+
+
+@pytest.fixture(scope="session")
+def quickstart(cluster: Cluster, issuer: Issuer) -> Manifest:
+    """The quickstart object, ready."""
+    body = samples.apply_quickstart(cluster, issuer)
+    wait_ready(cluster, body["metadata"]["name"], "default", within=300)
+    return body
+
+
+@pytest.fixture(scope="session")
+def small(cluster: Cluster, issuer: Issuer) -> Iterator[Manifest]:
+    """The smallest object, ready, with an autoscaled subscriber pool."""
+    name, namespace = _SMALL
+    cluster.ensure_namespace(namespace)
+    autoscaling = {
+        "minReplicas": 1,
+        "maxReplicas": 3,
+        "connectionsPerNode": 10,
+        "scaleDown": {"stabilizationSeconds": 5},
+    }
+    body = samples.tiny(name, namespace, subscribers={"autoscaling": autoscaling})
+    cluster.apply(samples.key_set(name, namespace, issuer), body, namespace=namespace)
+    wait_ready(cluster, name, namespace, within=240)
+    yield body
+    cluster.delete(samples.KIND, name, namespace)
+    cluster.delete("namespace", namespace)
+
+
+@pytest.fixture(scope="module")
+def orders(cluster: Cluster, quickstart: Manifest) -> Iterator[Microservice]:
+    """The microservice that the quickstart object lets publish and read presence."""
+    service = Microservice(
+        cluster, "default", quickstart["metadata"]["name"], samples.ORDERS_SERVICE
+    )
+    yield service
+    service.close()

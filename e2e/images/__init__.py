@@ -1,0 +1,1 @@
+"""Images for the local provider, built without a registry."""

@@ -1,0 +1,3 @@
+module liveconnect.io/e2e/images/pause
+
+go 1.24

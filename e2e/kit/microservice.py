@@ -1,0 +1,94 @@
+"""A microservice: it posts to the gateway and asks for presence, with its ServiceAccount's token."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from e2e.kit.cluster import Cluster
+from e2e.kit.phone import Address
+from e2e.kit.portforward import PortForward
+
+AUDIENCE = "liveconnect"
+_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    content_type: str
+    body: Any
+    """Parsed JSON, or the text."""
+
+
+class Microservice:
+    """Talks to the gateway and the auth service of one LiveConnectCluster."""
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, name: str, account: tuple[str, str]
+    ) -> None:
+        """Prepare a microservice.
+
+        Args:
+            cluster: Where.
+            namespace: Of the LiveConnectCluster.
+            name: Of the LiveConnectCluster.
+            account: Namespace and name of its own ServiceAccount.
+        """
+        self._cluster = cluster
+        self._account = account
+        self._token = ""
+        self._gateway = PortForward(cluster, namespace, f"service/{name}-gateway", _PORT)
+        self._auth = PortForward(cluster, namespace, f"service/{name}-auth", _PORT)
+
+    def close(self) -> None:
+        """End its ways into the cluster."""
+        self._gateway.close()
+        self._auth.close()
+
+    @property
+    def token(self) -> str:
+        """Its ServiceAccount token, as `kubectl create token` makes it."""
+        if not self._token:
+            self._token = self._cluster.token(*self._account, AUDIENCE)
+        return self._token
+
+    def publish(self, topic: str, payload: str, qos: int = 1, **more: Any) -> Answer:
+        """Post a message to the gateway."""
+        message = {"topic": topic, "payload": payload, "qos": qos, **more}
+        return self.post(json.dumps(message), self.token)
+
+    def post(self, body: str, token: str | None) -> Answer:
+        """Post any body with any token to the gateway."""
+        return _request(self._gateway.address, "POST", "/v1/publish", token, body)
+
+    def presence(self, client_id: str, token: str | None = None) -> Answer:
+        """Ask whether a client is online."""
+        path = f"/v1/clients/{quote(client_id, safe='')}"
+        return _request(self._auth.address, "GET", path, token or self.token)
+
+
+def _request(
+    address: Address, method: str, path: str, token: str | None, body: str | None = None
+) -> Answer:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=15)
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        content_type = response.getheader("Content-Type", "")
+    finally:
+        connection.close()
+    return Answer(response.status, content_type, _parsed(text, content_type))
+
+
+def _parsed(text: str, content_type: str) -> Any:
+    return json.loads(text) if "json" in content_type and text else text

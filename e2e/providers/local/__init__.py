@@ -1,0 +1,1 @@
+"""A real node on this machine: kubelet, containerd, kube-proxy, CoreDNS in a network namespace."""

@@ -1,0 +1,54 @@
+"""The cluster's own cgroup in every hierarchy: all pods are below it, and it goes with them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+
+
+def _hierarchies() -> list[Path]:
+    if (_ROOT / "cgroup.controllers").exists():
+        return [_ROOT]
+    return [p for p in _ROOT.iterdir() if p.is_dir() and not p.is_symlink() and (p / "tasks").exists()]
+
+
+def make(name: str) -> None:
+    """Make the cgroup; cpusets begin empty in version 1 and must be filled."""
+    for hierarchy in _hierarchies():
+        group = hierarchy / name
+        group.mkdir(exist_ok=True)
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            if (group / file).exists() and (hierarchy / file).exists():
+                (group / file).write_text((hierarchy / file).read_text())
+
+
+def processes(name: str) -> set[int]:
+    """Everything that runs in it."""
+    found: set[int] = set()
+    for hierarchy in _hierarchies():
+        for file in (hierarchy / name).rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(int(pid) for pid in file.read_text().split())
+    return found
+
+
+def remove(name: str) -> None:
+    """Kill what still runs in it, then remove it, children first."""
+    deadline = time.monotonic() + 15
+    while (alive := processes(name)) and time.monotonic() < deadline:
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+    for hierarchy in _hierarchies():
+        group = hierarchy / name
+        if group.exists():
+            folders = sorted((p for p in group.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
+            for folder in [*folders, group]:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()

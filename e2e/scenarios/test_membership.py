@@ -1,0 +1,93 @@
+"""One VerneMQ cluster of both pools, and nobody else's."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+
+import pytest
+
+from e2e.kit.cluster import Cluster, Manifest, condition
+from e2e.kit.eventually import eventually
+from e2e.kit.portforward import PortForward
+from e2e.kit.ready import wait_ready
+
+pytestmark = pytest.mark.e2e
+_HTTP_PORT = 8888
+
+
+def _secret(cluster: Cluster, name: str, key: str) -> str:
+    encoded: str = cluster.existing("secret", name)["data"][key]
+    return base64.b64decode(encoded).decode()
+
+
+def _members(cluster: Cluster, pod: str, api_key: str) -> set[str]:
+    """The running members in a node's own list, by its management API."""
+    with PortForward(cluster, "default", f"pod/{pod}", _HTTP_PORT) as forward:
+        connection = http.client.HTTPConnection(*forward.address, timeout=10)
+        basic = base64.b64encode(f"{api_key}:".encode()).decode()
+        connection.request(
+            "GET", "/api/v1/cluster/show", headers={"Authorization": f"Basic {basic}"}
+        )
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+    assert response.status == 200, body
+    rows = json.loads(body)["table"]
+    return {row["Node"].partition("@")[2].partition(".")[0] for row in rows if row["Running"]}
+
+
+def _pods(name: str) -> set[str]:
+    return {f"{name}-{pool}-{ordinal}" for pool in ("publisher", "subscriber") for ordinal in (0, 1)}
+
+
+def test_every_node_lists_every_node(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    api_key = _secret(cluster, f"{name}-broker", "api-key")
+    for pod in sorted(_pods(name)):
+        assert _members(cluster, pod, api_key) == _pods(name), pod
+
+
+def test_management_api_wants_its_key(cluster: Cluster, quickstart: Manifest) -> None:
+    pod = f"{quickstart['metadata']['name']}-subscriber-0"
+    with PortForward(cluster, "default", f"pod/{pod}", _HTTP_PORT) as forward:
+        connection = http.client.HTTPConnection(*forward.address, timeout=10)
+        connection.request("GET", "/api/v1/cluster/show")
+        status = connection.getresponse().status
+        connection.close()
+    assert status == 401
+
+
+def test_cookie_is_the_clusters_own(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    cookie = _secret(cluster, f"{name}-broker", "cookie")
+    assert len(cookie) >= 32
+    for pod in sorted(_pods(name)):
+        arguments = cluster.kubectl("exec", pod, "-n", "default", "--", "cat", "/vernemq/etc/vm.args")
+        lines = [line.split() for line in arguments.splitlines()]
+        assert ["-setcookie", cookie] in lines, f"{pod} runs with another cookie"
+
+
+def test_restarted_subscriber_comes_back_as_itself(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    pod = f"{name}-subscriber-1"
+    before = cluster.existing("pod", pod)["metadata"]["uid"]
+    claim = cluster.existing("pvc", f"data-{pod}")["metadata"]["uid"]
+    cluster.delete("pod", pod)
+
+    def back() -> bool:
+        body = cluster.existing("pod", pod)
+        return body["metadata"]["uid"] != before and condition(body, "Ready")["status"] == "True"
+
+    eventually(back, within=120, every=1, what=f"{pod} back and ready")
+    assert cluster.existing("pvc", f"data-{pod}")["metadata"]["uid"] == claim
+    api_key = _secret(cluster, f"{name}-broker", "api-key")
+    for other in sorted(_pods(name)):
+        eventually(
+            lambda other=other: _members(cluster, other, api_key) == _pods(name),  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            within=60,
+            every=1,
+            what=f"{other} lists all again",
+        )
+    wait_ready(cluster, name, within=60)
