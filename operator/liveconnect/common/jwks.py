@@ -203,6 +203,10 @@ class KeyCache:
         """Whether there are keys to verify with."""
         return bool(self.keys.keys)
 
+    def count(self) -> float:
+        """Return the number of usable keys, for metrics."""
+        return float(len(self.keys.keys))
+
     async def refresh(self) -> None:
         """Ask the source, unless that was done a moment ago; never raises."""
         if self._under_way is None:

@@ -19,7 +19,7 @@ CONTENT_TYPE: Final = "application/problem+json"
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     """An answer that is an error. Raise it from a handler; the middleware answers with it."""
 

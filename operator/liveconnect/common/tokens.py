@@ -127,25 +127,27 @@ class TokenVerifier:
         self.misses += 1
         return self._check_anew(digest, token, now)
 
-    async def verify(self, token: str | None, now: float) -> Verified:
-        """Verify a token; where its key is not known, ask for news of the keys first.
-
-        Raises:
-            TokenRefusedError: it does not prove anything.
-        """
+    async def check_with_news(self, token: str | None, now: float) -> Verified | TokenFault:
+        """Verify a token; where its key is not known, ask for news of the keys first."""
         result = self.check(token, now)
-        if token and result in {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE}:
-            result = await self._check_with_news(token, now)
-        if isinstance(result, TokenFault):
-            raise TokenRefusedError(result)
-        return result
-
-    async def _check_with_news(self, token: str, now: float) -> Verified | TokenFault:
+        if not token or result not in {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE}:
+            return result
         name = parse_compact(token).claims.get("iss")
         for issuer in self._issuers:
             if issuer.name() == name:
                 await issuer.keys.refresh()
         return self.check(token, now)
+
+    async def verify(self, token: str | None, now: float) -> Verified:
+        """Verify a token as `check_with_news` does.
+
+        Raises:
+            TokenRefusedError: it does not prove anything.
+        """
+        result = await self.check_with_news(token, now)
+        if isinstance(result, TokenFault):
+            raise TokenRefusedError(result)
+        return result
 
     def _check_remembered(
         self, digest: bytes, remembered: _Remembered, token: str, now: float

@@ -49,12 +49,12 @@ def _source(provider: JwtProvider, session: aiohttp.ClientSession) -> KeySource:
     raise ConfigError(f"provider {provider.issuer}: exactly one of jwks_uri and jwks_file")
 
 
-def why_not_ready(issuers: Sequence[Issuer]) -> str:
-    """Return nothing ("") if somebody's tokens can be verified.
+def why_not_ready(issuers: Sequence[Issuer]) -> str | None:
+    """Return None if somebody's tokens can be verified.
 
     One issuer that is away must not take the others' clients down with it: so one is enough.
     """
     if any(issuer.keys.usable for issuer in issuers):
-        return ""
+        return None
     faults = (f"{issuer.name() or issuer.kind}: {issuer.keys.fault}" for issuer in issuers)
     return "no keys to verify tokens with: " + "; ".join(faults)

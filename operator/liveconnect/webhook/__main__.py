@@ -1,0 +1,117 @@
+"""The auth service's process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from prometheus_client import Gauge
+
+from liveconnect.api.operands import AuthConfig
+from liveconnect.common.logs import configure_logs, get_logger
+from liveconnect.common.process import Draining, run
+from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
+from liveconnect.common.tokens import Issuer, TokenVerifier
+from liveconnect.webhook.adapters.presence_queue import PresenceQueue
+from liveconnect.webhook.adapters.presence_store import PresenceStore
+from liveconnect.webhook.clients import Clients
+from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
+from liveconnect.webhook.issuers import make_issuers, why_not_ready
+from liveconnect.webhook.policy import Policy, RuleTemplate, TemplateError
+from liveconnect.webhook.routes import Routes
+from liveconnect.webhook.server import HttpServer
+
+_FLUSH_SECONDS: Final = 5.0
+
+KEYS: Final = Gauge("liveconnect_webhook_issuer_keys", "Usable keys of each issuer.", ["issuer"])
+TOKEN_CHECKS: Final = Gauge(
+    "liveconnect_webhook_token_checks", "Token checks by where the answer came from.", ["source"]
+)
+
+_log = get_logger(__name__)
+
+
+def make_policy(config: AuthConfig) -> Policy:
+    """Return the policy; a rule that cannot be used is left out, which denies what it allowed."""
+    rules = []
+    for rule in config.topics:
+        try:
+            rules.append(RuleTemplate.of(rule))
+        except TemplateError as error:
+            _log.error("topic rule left out", reason=str(error))
+    return Policy(rules, config.publishers)
+
+
+def read_store_url(path: Path) -> str:
+    """Return the presence store's URL.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {type(error).__name__}") from None
+
+
+def _publish_metrics(issuers: Sequence[Issuer], verifier: TokenVerifier) -> None:
+    for issuer in issuers:
+        KEYS.labels(issuer.name() or issuer.kind.value).set_function(issuer.keys.count)
+    TOKEN_CHECKS.labels("memory").set_function(lambda: verifier.hits)
+    TOKEN_CHECKS.labels("verification").set_function(lambda: verifier.misses)
+
+
+async def serve(config: AuthConfig, settings: ServiceSettings) -> None:
+    """Run the service until SIGTERM.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    draining = Draining()
+    draining.install()
+    async with aiohttp.ClientSession() as session:
+        issuers = make_issuers(config, session)
+        store = PresenceStore(read_store_url(Path(config.presence_url_file)))
+        queue = PresenceQueue(store)
+        verifier = TokenVerifier(issuers)
+        _publish_metrics(issuers, verifier)
+        routes = Routes(
+            AuthHooks(verifier, make_policy(config), time.time, random.random),
+            PresenceHooks(queue),
+            Clients(verifier, config.readers, store, queue, time.time),
+            lambda: why_not_ready(issuers),
+            draining,
+        )
+        # A background task that fails ends the process: better no service than one whose
+        # presence or keys quietly stand still.
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
+            background.append(tasks.create_task(queue.run()))
+            await HttpServer(routes, draining).serve(settings)
+            await queue.flush(_FLUSH_SECONDS)
+            for task in background:
+                task.cancel()
+        await store.close()
+
+
+def main() -> None:
+    """Start the process; exit code 2 if its configuration cannot be used."""
+    settings = ServiceSettings()
+    configure_logs("webhook", settings.log_level)
+    try:
+        config = load_config(settings.config_file, AuthConfig)
+        _log.info("starting", cluster=config.cluster, providers=len(config.providers))
+        run(serve(config, settings))
+    except ConfigError as error:
+        _log.error("the configuration cannot be used", reason=str(error))
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

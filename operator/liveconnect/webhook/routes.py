@@ -1,0 +1,140 @@
+"""Which path does what. Nothing is decided here."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Coroutine
+from functools import lru_cache
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+import msgspec
+
+from liveconnect.common.metrics import exposition
+from liveconnect.common.problem import Problem
+from liveconnect.common.process import Draining, Readiness
+from liveconnect.webhook import audit
+from liveconnect.webhook.clients import Clients
+from liveconnect.webhook.contract import (
+    AUTH_HOOKS,
+    PRESENCE_HOOKS,
+    Hook,
+    HookBodyError,
+    Pool,
+    parse_body,
+)
+from liveconnect.webhook.hooks import AuthBody, AuthHooks, Call, PresenceBody, PresenceHooks
+from liveconnect.webhook.server import Request, Response
+
+_HOOK_PATH: Final = re.compile(
+    r"/hooks/(auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"
+)
+_CLIENT_PATH: Final = re.compile(r"/v1/clients/([^/]+)")
+_HOOKS_OF: Final = {"auth": AUTH_HOOKS, "presence": PRESENCE_HOOKS}
+
+Answer = Response | Coroutine[Any, Any, Response]
+
+
+@lru_cache(maxsize=4096)
+def _parse_call(path: str, hook_name: bytes) -> tuple[str, Call]:
+    match = _HOOK_PATH.fullmatch(path)
+    if match is None:
+        raise Problem(404, "no such endpoint: /hooks/{auth|presence}/{pool}/{node}")
+    purpose, pool, node = match.groups()
+    try:
+        hook = Hook(hook_name.decode("ascii", "replace"))
+    except ValueError:
+        raise Problem(404, "no such hook: see the header vernemq-hook") from None
+    if hook not in _HOOKS_OF[purpose]:
+        raise Problem(404, f"{hook.value} is not served at /hooks/{purpose}/")
+    return purpose, Call(hook, Pool(pool), node)
+
+
+class Routes:
+    """The auth service's HTTP handler."""
+
+    def __init__(
+        self,
+        auth: AuthHooks,
+        presence: PresenceHooks,
+        clients: Clients,
+        ready: Readiness,
+        draining: Draining,
+    ) -> None:
+        self._auth = auth
+        self._presence = presence
+        self._clients = clients
+        self._ready = ready
+        self._draining = draining
+        self._plain: dict[str, Callable[[Request], Response]] = {
+            "/healthz": _healthz,
+            "/readyz": self._readyz,
+            "/metrics": _metrics,
+        }
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer a request."""
+        if request.path.startswith("/hooks/"):
+            return self._hook(request)
+        plain = self._plain.get(request.path)
+        client = _CLIENT_PATH.fullmatch(request.path)
+        if plain is None and client is None:
+            raise Problem(404, "no such resource")
+        if request.method not in {"GET", "HEAD"}:
+            raise Problem(405, "only GET and HEAD", {"Allow": "GET, HEAD"})
+        if client is not None:
+            return self._client(request, unquote(client[1]))
+        return cast("Callable[[Request], Response]", plain)(request)
+
+    def _hook(self, request: Request) -> Answer:
+        began = time.perf_counter()
+        try:
+            return self._call(request, began)
+        except Problem as problem:
+            audit.invalid(problem.status)
+            raise
+
+    def _call(self, request: Request, began: float) -> Answer:
+        if request.method != "POST":
+            raise Problem(405, "hooks are posted", {"Allow": "POST"})
+        purpose, call = _parse_call(request.path, request.headers.get(b"vernemq-hook", b""))
+        try:
+            body = parse_body(call.hook, request.body)
+        except HookBodyError as error:
+            raise Problem(400, f"not a body of {call.hook.value}: {error}") from None
+        if purpose == "presence":
+            answer: bytes | None = self._presence.take(call, cast("PresenceBody", body))
+        else:
+            answer = self._auth.answer_now(call, cast("AuthBody", body))
+        if answer is None:
+            return self._call_later(call, cast("AuthBody", body), began)
+        audit.answered(call.hook, time.perf_counter() - began)
+        return Response(answer)
+
+    async def _call_later(self, call: Call, body: AuthBody, began: float) -> Response:
+        answer = await self._auth.answer(call, body)
+        audit.answered(call.hook, time.perf_counter() - began)
+        return Response(answer)
+
+    async def _client(self, request: Request, client_id: str) -> Response:
+        await self._clients.authorize(
+            request.headers.get(b"authorization", b"").decode("ascii", "replace")
+        )
+        view = await self._clients.read(client_id)
+        return Response(msgspec.json.encode(view), headers={"Cache-Control": "no-store"})
+
+    def _readyz(self, _request: Request) -> Response:
+        reason = "draining" if self._draining else self._ready()
+        if reason is None:
+            return Response(b'{"status":"ok"}')
+        return Response(msgspec.json.encode({"status": "not ready", "reason": reason}), 503)
+
+
+def _healthz(_request: Request) -> Response:
+    return Response(b'{"status":"ok"}')
+
+
+def _metrics(request: Request) -> Response:
+    body, content_type = exposition(request.headers.get(b"accept", b"").decode("latin-1"))
+    return Response(body, content_type=content_type)
