@@ -52,7 +52,10 @@ class TokenFault(StrEnum):
     CLAIMS = "token-claims"
 
 
-@dataclass(frozen=True, slots=True)
+_NEWS_MAY_HELP: Final = frozenset({TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Verified:
     """A token that is what it says."""
 
@@ -130,7 +133,7 @@ class TokenVerifier:
     async def check_with_news(self, token: str | None, now: float) -> Verified | TokenFault:
         """Verify a token; where its key is not known, ask for news of the keys first."""
         result = self.check(token, now)
-        if not token or result not in {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE}:
+        if isinstance(result, Verified) or result not in _NEWS_MAY_HELP or not token:
             return result
         name = parse_compact(token).claims.get("iss")
         for issuer in self._issuers:

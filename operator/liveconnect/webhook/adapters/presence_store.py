@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from liveconnect.common.jsonerrors import MALFORMED
 from liveconnect.webhook.presence import Record, State
@@ -64,6 +65,7 @@ class PresenceStore:
             retry=Retry(NoBackoff(), 1),
             health_check_interval=15,
             decode_responses=False,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
         self._compare_and_set = self._redis.register_script(_COMPARE_AND_SET)
 
