@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from e2e.kit import artifacts, platform, samples
+from e2e import bringup
+from e2e.kit import artifacts, samples
 from e2e.kit.cluster import Cluster, Manifest
 from e2e.kit.issuer import Issuer
 from e2e.kit.microservice import Microservice
@@ -64,13 +66,11 @@ _DUMPS: pytest.StashKey[int] = pytest.StashKey()
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A Kubernetes cluster of ours with the operator in it."""
+    # Building Kubernetes takes minutes: its progress is shown, not captured.
     capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def say(line: str) -> None:
+    with contextlib.ExitStack() as stack:
         with capture.global_and_fixture_disabled():
-            print(f"e2e: {line}", flush=True)
-
-    with platform.for_tests(say) as made:
+            made = stack.enter_context(bringup.for_tests())
         made.refuse_unless_ours()
         request.config.stash[_RUNNING] = made
         yield made
@@ -80,7 +80,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def issuer() -> Issuer:
     """The token issuer of all phones."""
-    return platform.issuer()
+    return bringup.issuer()
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,7 @@ def dump(cluster: Cluster, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _write(cluster, folder / "overview.txt", "get", "all,pvc,events", "-A", "-o", "wide")
     _write(cluster, folder / "objects.yaml", "get", _KINDS, "-A", "-o", "yaml")
-    _write(
-        cluster, folder / "events.txt", "get", "events", "-A", "--sort-by=.lastTimestamp"
-    )
+    _write(cluster, folder / "events.txt", "get", "events", "-A", "--sort-by=.lastTimestamp")
     for pod in _pods(cluster):
         namespace, pod_name = pod
         log = ("logs", pod_name, "-n", namespace, "--all-containers", "--timestamps")

@@ -65,9 +65,7 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Manifest | None:
         """One object, None when there is none."""
-        out = self.kubectl(
-            "get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found"
-        )
+        out = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
         return json.loads(out) if out.strip() else None
 
     def existing(self, kind: str, name: str, namespace: str = "default") -> Manifest:
@@ -100,9 +98,7 @@ class Cluster:
 
     def patch(self, kind: str, name: str, patch: Manifest, namespace: str = "default") -> None:
         """Merge a patch into an object."""
-        self.kubectl(
-            "patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(patch)
-        )
+        self.kubectl("patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(patch))
 
     def delete(
         self, kind: str, name: str, namespace: str = "default", extra: Sequence[str] = ()
@@ -115,6 +111,10 @@ class Cluster:
     def ensure_namespace(self, name: str) -> None:
         """Make a namespace."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    def file(self, pod: str, path: str, namespace: str = "default") -> str:
+        """A file in a pod's first container."""
+        return self.kubectl("exec", pod, "-n", namespace, "--", "cat", path)
 
     def token(self, namespace: str, service_account: str, audience: str) -> str:
         """A fresh token of a ServiceAccount."""

@@ -14,7 +14,7 @@ class NotInTimeError(AssertionError):
 
 
 def eventually(
-    predicate: Callable[[], T], *, within: float, every: float = 0.25, what: str = ""
+    predicate: Callable[[], T | None], *, within: float, every: float = 0.25, what: str = ""
 ) -> T:
     """Poll until the predicate is true and return its value.
 
@@ -44,7 +44,9 @@ def eventually(
         time.sleep(every)
 
 
-def always(predicate: Callable[[], object], *, during: float, what: str, every: float = 0.25) -> None:
+def always(
+    predicate: Callable[[], object], *, during: float, what: str, every: float = 0.25
+) -> None:
     """Check again and again that something stays true.
 
     Raises:

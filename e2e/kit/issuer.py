@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeyParameters, RSAKey
 
 ISSUER = "https://issuer.quickstart.example"
 AUDIENCE = "liveconnect-devices"
@@ -27,7 +27,7 @@ class Issuer:
     @classmethod
     def create(cls) -> Issuer:
         """An issuer with a new key."""
-        parameters: dict[str, Any] = {"kid": uuid.uuid4().hex[:8], "use": "sig", "alg": "RS256"}
+        parameters: KeyParameters = {"kid": uuid.uuid4().hex[:8], "use": "sig", "alg": "RS256"}
         return cls(RSAKey.generate_key(2048, parameters=parameters, private=True))
 
     @classmethod
@@ -42,12 +42,16 @@ class Issuer:
         issuer = cls.create()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(json.dumps(issuer._key.as_dict(private=True)), encoding="utf-8")
+        path.write_text(json.dumps(issuer.private_key()), encoding="utf-8")
         return issuer
 
     def key_set(self) -> str:
         """The public keys (JWKS, JSON)."""
         return json.dumps({"keys": [self._key.as_dict(private=False)]})
+
+    def private_key(self) -> dict[str, Any]:
+        """The private key (JWK), to be kept or misused."""
+        return dict(self._key.as_dict(private=True))
 
     def token(self, client_id: str, customer: str, **claims: Any) -> str:
         """An access token for a phone.
@@ -80,6 +84,6 @@ class Issuer:
 
     def forged_token(self, client_id: str, customer: str) -> str:
         """A token that names this issuer and its key, signed with somebody else's key."""
-        stranger = Issuer.create()
-        forged = RSAKey.import_key({**stranger._key.as_dict(private=True), "kid": self._key.kid})
+        strangers = {**Issuer.create().private_key(), "kid": self._key.kid}
+        forged = RSAKey.import_key(strangers)
         return Issuer(forged, self._name).token(client_id, customer)

@@ -1,4 +1,4 @@
-"""A microservice: it posts to the gateway and asks for presence, with its ServiceAccount's token."""
+"""A microservice: posts to the gateway, asks for presence, has its ServiceAccount's token."""
 
 from __future__ import annotations
 

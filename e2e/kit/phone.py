@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -119,7 +119,7 @@ class Phone:
         client = self._client = self._new_client()
         properties = None
         if self.version is Version.V5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho
             expiry = _SESSION_EXPIRY_SECONDS if self._persistent else 0
             properties.SessionExpiryInterval = expiry
         client.connect(
@@ -155,7 +155,7 @@ class Phone:
         """Abort the TCP connection, as if the phone had gone into a tunnel: no DISCONNECT."""
         assert self._client is not None
         connection = self._client.socket()
-        assert connection is not None, "not connected"
+        assert isinstance(connection, socket.socket), "not connected"
         # Linger 0 turns the close into a reset.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RD)
@@ -173,7 +173,7 @@ class Phone:
             self._client.loop_stop()
             self._client = None
 
-    def _clean_start(self) -> bool | int:
+    def _clean_start(self) -> bool | Literal[3]:
         """MQTT 5 says it per connect; in 3.1.1 it is `clean_session` of the client."""
         if self.version is Version.V5:
             return not self._persistent
@@ -207,9 +207,7 @@ class Phone:
     ) -> None:
         self._grants[mid] = [int(code.value) for code in codes]
 
-    def _on_message(
-        self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage
-    ) -> None:
+    def _on_message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         seen = Received(
             topic=message.topic,
             payload=message.payload.decode(errors="replace"),
@@ -219,4 +217,3 @@ class Phone:
         )
         with self._lock:
             self._messages.append(seen)
-

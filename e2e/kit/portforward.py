@@ -7,6 +7,7 @@ import re
 import subprocess
 import threading
 from types import TracebackType
+from typing import Self
 
 from e2e.kit.cluster import Cluster
 from e2e.kit.eventually import eventually
@@ -37,7 +38,7 @@ class PortForward:
         self._process: subprocess.Popen[str] | None = None
         self._said: list[str] = []
 
-    def __enter__(self) -> PortForward:
+    def __enter__(self) -> Self:
         """Begin to forward."""
         self._start()
         return self
@@ -93,9 +94,7 @@ class PortForward:
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        threading.Thread(
-            target=_collect, args=(self._process, self._said), daemon=True
-        ).start()
+        threading.Thread(target=_collect, args=(self._process, self._said), daemon=True).start()
 
     def _answered(self) -> bool:
         ended = self._process is None or self._process.poll() is not None

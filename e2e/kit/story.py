@@ -101,10 +101,9 @@ class Stage:
 
     def other_node(self, node: str) -> str:
         """A ready subscriber pod that is not this one."""
-        pods = self.cluster.items(
-            "pods", self.namespace, f"liveconnect.io/cluster={self.name},liveconnect.io/pool=subscriber"
-        )
-        names = [
+        selector = f"liveconnect.io/cluster={self.name},liveconnect.io/pool=subscriber"
+        pods = self.cluster.items("pods", self.namespace, selector)
+        names: list[str] = [
             p["metadata"]["name"] for p in pods if condition(p, "Ready").get("status") == "True"
         ]
         others = sorted(name for name in names if name != node)

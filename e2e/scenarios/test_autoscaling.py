@@ -42,9 +42,7 @@ def test_pool_grows_and_shrinks_with_its_connections(
     assert set(nodes()) == two
     assert condition(body(), "ScalingActive")["status"] == "True"
 
-    crowd = [
-        Phone(f"crowd-{i}", issuer.token(f"crowd-{i}", "4711")) for i in range(_CROWD)
-    ]
+    crowd = [Phone(f"crowd-{i}", issuer.token(f"crowd-{i}", "4711")) for i in range(_CROWD)]
     try:
         for phone in crowd:
             assert phone.connect(address) == 0

@@ -39,7 +39,8 @@ def _members(cluster: Cluster, pod: str, api_key: str) -> set[str]:
 
 
 def _pods(name: str) -> set[str]:
-    return {f"{name}-{pool}-{ordinal}" for pool in ("publisher", "subscriber") for ordinal in (0, 1)}
+    pools = ("publisher", "subscriber")
+    return {f"{name}-{pool}-{ordinal}" for pool in pools for ordinal in (0, 1)}
 
 
 def test_every_node_lists_every_node(cluster: Cluster, quickstart: Manifest) -> None:
@@ -64,7 +65,7 @@ def test_cookie_is_the_clusters_own(cluster: Cluster, quickstart: Manifest) -> N
     cookie = _secret(cluster, f"{name}-broker", "cookie")
     assert len(cookie) >= 32
     for pod in sorted(_pods(name)):
-        arguments = cluster.kubectl("exec", pod, "-n", "default", "--", "cat", "/vernemq/etc/vm.args")
+        arguments = cluster.file(pod, "/vernemq/etc/vm.args")
         lines = [line.split() for line in arguments.splitlines()]
         assert ["-setcookie", cookie] in lines, f"{pod} runs with another cookie"
 
@@ -78,7 +79,8 @@ def test_restarted_subscriber_comes_back_as_itself(cluster: Cluster, quickstart:
 
     def back() -> bool:
         body = cluster.existing("pod", pod)
-        return body["metadata"]["uid"] != before and condition(body, "Ready")["status"] == "True"
+        ready = condition(body, "Ready").get("status") == "True"
+        return ready and bool(body["metadata"]["uid"] != before)
 
     eventually(back, within=120, every=1, what=f"{pod} back and ready")
     assert cluster.existing("pvc", f"data-{pod}")["metadata"]["uid"] == claim

@@ -21,6 +21,7 @@ from e2e.kit.samples import KIND, key_set, tiny
 
 pytestmark = pytest.mark.e2e
 _REPAIRED_WITHIN_SECONDS = 20
+_SAME_NAMES = [{"name": "a", "port": 1883}, {"name": "a", "port": 1884}]
 
 
 @pytest.mark.parametrize(
@@ -107,10 +108,7 @@ def _refused(**spec: Any) -> dict[str, Any]:
         ),
         (_refused(publishers={"replicas": 0}), "spec.publishers.replicas"),
         (_refused(publishers={"replicsa": 2}), "replicsa"),
-        (
-            _refused(subscribers={"listeners": [{"name": "a", "port": 1}, {"name": "a", "port": 2}]}),
-            "spec.subscribers.listeners",
-        ),
+        (_refused(subscribers={"listeners": _SAME_NAMES}), "spec.subscribers.listeners"),
         (_refused(broker={"config": {"allow_anonymous": "on"}}), "spec.broker.config"),
         (_refused(auth={"tokens": []}), "spec.auth.tokens"),
     ],
@@ -182,9 +180,7 @@ def _operator_pods(cluster: Cluster) -> list[Manifest]:
 
 def test_killed_operator_comes_back(cluster: Cluster, quickstart: Manifest) -> None:
     [pod] = _operator_pods(cluster)
-    cluster.delete(
-        "pod", pod["metadata"]["name"], NAMESPACE, extra=["--grace-period=0", "--force"]
-    )
+    cluster.delete("pod", pod["metadata"]["name"], NAMESPACE, extra=["--grace-period=0", "--force"])
 
     def back() -> bool:
         uids = {p["metadata"]["uid"]: condition(p, "Ready") for p in _operator_pods(cluster)}
@@ -203,8 +199,10 @@ def without_operator(cluster: Cluster) -> Iterator[None]:
     yield
     cluster.kubectl("scale", "deployment", DEPLOYMENT, "-n", NAMESPACE, "--replicas=1")
     eventually(
-        lambda: all(condition(p, "Ready").get("status") == "True" for p in _operator_pods(cluster))
-        and bool(_operator_pods(cluster)),
+        lambda: (
+            all(condition(p, "Ready").get("status") == "True" for p in _operator_pods(cluster))
+            and bool(_operator_pods(cluster))
+        ),
         within=90,
         every=1,
         what="the operator back",
@@ -243,7 +241,7 @@ def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> Non
         body = cluster.existing("pod", pod, namespace)
         fresh = body["metadata"]["uid"] != before[pod]
         ready = condition(body, "Ready").get("status") == "True"
-        conf = cluster.kubectl("exec", pod, "-n", namespace, "--", "cat", "/vernemq/etc/vernemq.conf")
+        conf = cluster.file(pod, "/vernemq/etc/vernemq.conf", namespace)
         return fresh and ready and "max_message_size = 54321" in conf
 
     for pod in pods:

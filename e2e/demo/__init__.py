@@ -1,0 +1,1 @@
+"""`make demo`: LiveConnect from nothing to a message on a phone."""

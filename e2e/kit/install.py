@@ -1,0 +1,58 @@
+"""The operator, installed the way users do: CRD, then the Helm chart (or the rendered manifest)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from e2e.kit.cluster import Cluster
+
+NAMESPACE = "liveconnect-system"
+DEPLOYMENT = "liveconnect-operator"
+_CRDS = Path("crds")
+_CHART = Path("charts/liveconnect-operator")
+
+
+class InstallError(RuntimeError):
+    """Helm said no; the message is Helm's own."""
+
+
+def install(
+    cluster: Cluster, helm: Path, image: str, presence_image: str, *, fingerprint: str
+) -> None:
+    """Install or upgrade the operator and wait until it is ready.
+
+    Args:
+        cluster: Where.
+        helm: The helm binary.
+        image: Image of operator, auth service and gateway, with its tag.
+        presence_image: Image of managed presence stores.
+        fingerprint: What the image was built from: a rebuilt image under the same tag restarts
+            the operator.
+
+    Raises:
+        InstallError: When Helm fails; its output says why.
+    """
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_CRDS))
+    cluster.kubectl(
+        "wait", "--for=condition=Established", "--timeout=30s",
+        "crd/liveconnectclusters.liveconnect.io",
+    )  # fmt: skip
+    repository, _, tag = image.rpartition(":")
+    values = {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+        "presenceImage": presence_image,
+        "podAnnotations": {"liveconnect.io/built-from": fingerprint},
+    }
+    command = [
+        str(helm), "upgrade", "--install", DEPLOYMENT, str(_CHART),
+        "--kubeconfig", str(cluster.kubeconfig), "--namespace", NAMESPACE, "--create-namespace",
+        "--wait", "--timeout", "180s", "--values", "-",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, input=yaml.safe_dump(values), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise InstallError(f"helm upgrade --install: {done.stderr.strip()}")
