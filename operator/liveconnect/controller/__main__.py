@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import kopf
 
 from liveconnect.common.logs import configure_logs
@@ -17,6 +19,8 @@ def main() -> None:
     kopf.run(
         registry=Controller(settings).registry(),
         standalone=True,
+        # kopf would look its user up, and a pod's user has no name. For its logs only: no peering.
+        identity=socket.gethostname(),  # type: ignore[arg-type]  # a NewType that kopf keeps
         clusterwide=not namespaces,
         namespaces=namespaces,
     )
