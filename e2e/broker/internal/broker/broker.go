@@ -1,0 +1,216 @@
+// Package broker is the MQTT side of the stand-in, on mochi-mqtt: sessions, hooks, queues.
+package broker
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/storage/bolt"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"go.etcd.io/bbolt"
+
+	"liveconnect.io/e2e/broker/internal/cluster"
+	"liveconnect.io/e2e/broker/internal/config"
+	"liveconnect.io/e2e/broker/internal/webhooks"
+)
+
+// hookDelay is how long after the listeners VerneMQ registers its webhooks: until then everybody is
+// refused (webhooks.md).
+const hookDelay = 750 * time.Millisecond
+
+// Counters are what /metrics shows of the broker.
+type Counters struct {
+	Connects4, Connects5, PublishIn, PublishOut, QueueIn, QueueOut, QueueDrop, AuthErrors atomic.Int64
+}
+
+// Broker is one node's MQTT server.
+type Broker struct {
+	Webhooks *webhooks.Client
+	Counters Counters
+
+	conf     *config.Config
+	node     *cluster.Node
+	server   *mqtt.Server
+	log      *slog.Logger
+	data     string
+	locks    sync.Map // client id to *sync.Mutex: hooks of one client come one after the other
+	timers   sync.Map // *mqtt.Client to *time.Timer
+	stopping atomic.Bool
+	mu       sync.Mutex
+	stopped  map[string]bool // listeners that are suspended
+	dirty    atomic.Bool
+}
+
+// New makes the server; it reads its sessions and retained messages from disk.
+func New(conf *config.Config, node *cluster.Node, data string, log *slog.Logger) (*Broker, error) {
+	b := &Broker{Webhooks: webhooks.New(), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}}
+	quiet := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelError}))
+	capabilities := mqtt.NewDefaultServerCapabilities()
+	capabilities.MaximumInflight = 65000
+	capabilities.Compatibilities.ObscureNotAuthorized = false
+	b.server = mqtt.New(&mqtt.Options{Capabilities: capabilities, Logger: quiet, InlineClient: true, SysTopicResendInterval: 3600})
+	if err := b.server.AddHook(&events{broker: b}, nil); err != nil {
+		return nil, err
+	}
+	store := &bolt.Options{Path: filepath.Join(data, "sessions.db"), Options: &bbolt.Options{Timeout: 5 * time.Second, NoSync: true}}
+	if err := b.server.AddHook(new(bolt.Hook), store); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(b.mark()); err == nil {
+		b.dirty.Store(true)
+	}
+	return b, nil
+}
+
+func (b *Broker) mark() string { return filepath.Join(b.data, "non-empty") }
+
+// touch notes that this node has had a client: from now on it cannot join.
+func (b *Broker) touch() {
+	if !b.dirty.Swap(true) {
+		if err := os.WriteFile(b.mark(), nil, 0o644); err != nil {
+			b.log.Error("mark not written", "error", err)
+		}
+	}
+}
+
+// NonEmpty says whether this node has any metadata.
+func (b *Broker) NonEmpty() bool { return b.dirty.Load() }
+
+// Start opens the listeners, then registers the hooks a moment later.
+func (b *Broker) Start() error {
+	for _, l := range b.conf.Listeners {
+		var err error
+		settings := listeners.Config{ID: l.Name, Address: l.Address}
+		switch l.Type {
+		case "tcp":
+			err = b.server.AddListener(listeners.NewTCP(settings))
+		case "ws":
+			err = b.server.AddListener(listeners.NewWebsocket(settings))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := b.server.Serve(); err != nil {
+		return err
+	}
+	if b.conf.WebhooksOn {
+		time.AfterFunc(hookDelay, func() { b.Webhooks.Register(b.conf.Hooks) })
+	}
+	return nil
+}
+
+// Stop cuts every client at once and calls no hook, like SIGTERM to VerneMQ.
+func (b *Broker) Stop() {
+	b.stopping.Store(true)
+	_ = b.server.Close()
+}
+
+// Suspend stops the MQTT listeners; the connections stay.
+func (b *Broker) Suspend() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.conf.Listeners {
+		if open, ok := b.server.Listeners.Get(l.Name); ok && (l.Type == "tcp" || l.Type == "ws") && !b.stopped[l.Name] {
+			open.Close(func(string) {})
+			b.stopped[l.Name] = true
+		}
+	}
+}
+
+// Suspended lists the listeners that are stopped.
+func (b *Broker) Suspended() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var names []string
+	for name := range b.stopped {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Online counts the connections of now.
+func (b *Broker) Online() int {
+	count := 0
+	for _, cl := range b.server.Clients.GetAll() {
+		if !cl.Net.Inline && !cl.Closed() {
+			count++
+		}
+	}
+	return count
+}
+
+// Sessions counts the sessions, offline ones included.
+func (b *Broker) Sessions() int {
+	count := 0
+	for _, cl := range b.server.Clients.GetAll() {
+		if !cl.Net.Inline {
+			count++
+		}
+	}
+	return count
+}
+
+// Subscriptions counts this node's subscriptions.
+func (b *Broker) Subscriptions() int64 { return atomic.LoadInt64(&b.server.Info.Subscriptions) }
+
+// Retained counts retained messages.
+func (b *Broker) Retained() int64 { return atomic.LoadInt64(&b.server.Info.Retained) }
+
+// Disconnect ends a client's connection; with cleanup its session goes too. Nobody is fine.
+func (b *Broker) Disconnect(clientID string, cleanup bool) {
+	cl, ok := b.server.Clients.Get(clientID)
+	if !ok {
+		return
+	}
+	b.cut(cl)
+	if cleanup {
+		b.forget(cl)
+	}
+}
+
+// DisconnectBatch cuts up to count random sessions, offline ones included, as VerneMQ draws them.
+func (b *Broker) DisconnectBatch(count int) {
+	for _, cl := range b.server.Clients.GetAll() { // a map: the order is random
+		if count == 0 {
+			return
+		}
+		if !cl.Net.Inline {
+			b.cut(cl)
+			count--
+		}
+	}
+}
+
+func (b *Broker) cut(cl *mqtt.Client) {
+	if !cl.Closed() {
+		_ = b.server.DisconnectClient(cl, packets.ErrAdministrativeAction)
+	}
+}
+
+func (b *Broker) forget(cl *mqtt.Client) {
+	cl.ClearInflights()
+	b.server.UnsubscribeClient(cl)
+	b.server.Clients.Delete(cl.ID)
+}
+
+func (b *Broker) lock(clientID string) *sync.Mutex {
+	found, _ := b.locks.LoadOrStore(clientID, &sync.Mutex{})
+	lock, _ := found.(*sync.Mutex)
+	return lock
+}
+
+// reset closes a connection so that the client sees a reset, not an orderly end.
+func reset(cl *mqtt.Client) {
+	if conn, ok := cl.Net.Conn.(*net.TCPConn); ok {
+		_ = conn.SetLinger(0)
+	}
+	cl.Stop(packets.ErrNotAuthorized)
+}
