@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
+from liveconnect.common.server import HttpServer
 from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
 from liveconnect.common.tokens import Issuer, TokenVerifier
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue
@@ -25,7 +26,6 @@ from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.issuers import make_issuers, why_not_ready
 from liveconnect.webhook.policy import Policy, RuleTemplate, TemplateError
 from liveconnect.webhook.routes import Routes
-from liveconnect.webhook.server import HttpServer
 
 _FLUSH_SECONDS: Final = 5.0
 

@@ -14,6 +14,7 @@ import msgspec
 from liveconnect.common.metrics import exposition
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import Draining, Readiness
+from liveconnect.common.server import Request, Response
 from liveconnect.webhook import audit
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.contract import (
@@ -25,7 +26,6 @@ from liveconnect.webhook.contract import (
     parse_body,
 )
 from liveconnect.webhook.hooks import AuthBody, AuthHooks, Call, PresenceBody, PresenceHooks
-from liveconnect.webhook.server import Request, Response
 
 _HOOK_PATH: Final = re.compile(
     r"/hooks/(auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"

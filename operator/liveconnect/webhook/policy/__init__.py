@@ -1,5 +1,6 @@
 """Who may connect, subscribe and publish. Pure, and by default: nobody, nothing."""
 
+from liveconnect.common.topics import covers, inner_filter, is_valid_filter, is_valid_name
 from liveconnect.webhook.policy.access import Policy
 from liveconnect.webhook.policy.decisions import (
     ConnectAllowed,
@@ -8,7 +9,6 @@ from liveconnect.webhook.policy.decisions import (
     Refused,
     SubscribeDecision,
 )
-from liveconnect.webhook.policy.filters import covers, inner_filter, is_valid_filter, is_valid_name
 from liveconnect.webhook.policy.rules import RuleTemplate, TemplateError
 
 __all__ = [

@@ -8,6 +8,13 @@ from typing import Final
 from liveconnect.api.operands import Publisher
 from liveconnect.api.v1alpha1 import TopicAction
 from liveconnect.common.tokens import TokenFault, TokenKind, Verified
+from liveconnect.common.topics import (
+    covers,
+    inner_filter,
+    is_reserved,
+    is_valid_filter,
+    is_valid_name,
+)
 from liveconnect.webhook.contract import Pool, PublishBody, SubscribeTopic
 from liveconnect.webhook.policy.decisions import (
     ConnectAllowed,
@@ -15,13 +22,6 @@ from liveconnect.webhook.policy.decisions import (
     Reason,
     Refused,
     SubscribeDecision,
-)
-from liveconnect.webhook.policy.filters import (
-    covers,
-    inner_filter,
-    is_reserved,
-    is_valid_filter,
-    is_valid_name,
 )
 from liveconnect.webhook.policy.rules import RuleTemplate
 

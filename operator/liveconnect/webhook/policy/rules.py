@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from liveconnect.api.v1alpha1 import TopicAction, TopicRule
-from liveconnect.webhook.policy.filters import is_valid_filter
+from liveconnect.common.topics import is_valid_filter
 
 _PLACEHOLDER: Final = re.compile(r"\{(clientId|claims\.[^{}/+#\0]+)\}")
 _BRACE: Final = re.compile(r"[{}]")

@@ -16,7 +16,7 @@ import msgspec
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import KEEP_ALIVE_SECONDS, Draining
-from liveconnect.webhook.server.message import Handler, Request, Response
+from liveconnect.common.server.message import Handler, Request, Response
 
 _MAX_WAITING: Final = 64
 """Pipelined requests that one connection may have waiting."""

@@ -8,9 +8,9 @@ from typing import Final
 
 from liveconnect.common.logs import get_logger
 from liveconnect.common.process import Draining
+from liveconnect.common.server.connection import Connection, Limits
+from liveconnect.common.server.message import Handler
 from liveconnect.common.settings import ServiceSettings
-from liveconnect.webhook.server.connection import Connection, Limits
-from liveconnect.webhook.server.message import Handler
 
 _BACKLOG: Final = 2048
 _SWEEP_SECONDS: Final = 2.0

@@ -3,8 +3,8 @@
 Why not aiohttp's: docs/adr/0006-server-of-the-auth-hooks.md.
 """
 
-from liveconnect.webhook.server.connection import Limits
-from liveconnect.webhook.server.message import Handler, Request, Response
-from liveconnect.webhook.server.server import HttpServer
+from liveconnect.common.server.connection import Limits
+from liveconnect.common.server.message import Handler, Request, Response
+from liveconnect.common.server.server import HttpServer
 
 __all__ = ["Handler", "HttpServer", "Limits", "Request", "Response"]
