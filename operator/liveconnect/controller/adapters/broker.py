@@ -10,9 +10,11 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
 from liveconnect.controller.model.names import HTTP_PORT
 from liveconnect.controller.model.observed import BrokerView, PodView
@@ -108,10 +110,12 @@ class HttpBrokers:
     async def _run(
         self, ip: str, api_key: str, words: str, params: dict[str, str], limit: aiohttp.ClientTimeout
     ) -> None:
-        url = f"{_base(ip)}/api/v1/{words}"
+        # A flag is a bare word in the query (`&--kill_sessions`), as vmq-admin's own.
+        query = "&".join(f"{k}={quote(v)}" if v else k for k, v in params.items())
+        url = URL(f"{_base(ip)}/api/v1/{words}?{query}", encoded=True)
         try:
             async with self._session.get(
-                url, params=params, auth=aiohttp.BasicAuth(api_key), timeout=limit
+                url, auth=aiohttp.BasicAuth(api_key), timeout=limit
             ) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
