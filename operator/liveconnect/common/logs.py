@@ -98,6 +98,8 @@ def configure_logs(service: str, level: str = "INFO") -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    # An entry that cannot be formatted would be printed as it is, tokens included.
+    logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # One line for each request would cost more than the requests do.
     logging.getLogger("aiohttp.access").disabled = True

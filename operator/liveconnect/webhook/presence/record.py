@@ -35,4 +35,4 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: int = 0
     """when that was: a beginning that arrives after its end must not bring the client back."""
     sessions: int = 0
-    """Sessions that were heard of."""
+    """Sessions that were heard of in time."""

@@ -73,9 +73,8 @@ def _registered(record: Record | None, event: Event, at: int) -> Record:
         )
     if record.registered_at == at and record.node == event.node:
         return record
-    sessions = record.sessions + 1
     if record.registered_at > at + SKEW_MS:  # a newer session is known already
-        return msgspec.structs.replace(record, sessions=sessions)
+        return record
     over = record.ended_node == event.node and record.ended_at > at + SKEW_MS
     return msgspec.structs.replace(
         record,
@@ -84,7 +83,7 @@ def _registered(record: Record | None, event: Event, at: int) -> Record:
         since=record.ended_at if over else at,
         last_seen=max(record.last_seen, at),
         registered_at=at,
-        sessions=sessions,
+        sessions=record.sessions + 1,
     )
 
 
