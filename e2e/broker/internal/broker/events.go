@@ -68,6 +68,9 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		will := publishBody(cl, pk.Connect.WillTopic, pk.Connect.WillPayload, pk.Connect.WillQos, pk.Connect.WillRetain, nil)
 		if _, err := b.Webhooks.Ask("auth_on_publish"+suffix(cl), will); err != nil {
 			code := packets.ErrNotAuthorized
+			if cl.Properties.ProtocolVersion < 5 {
+				code = packets.Err3NotAuthorized
+			}
 			_ = b.server.SendConnack(cl, code, false, nil)
 			return errRefused
 		}
@@ -90,9 +93,9 @@ func (e *events) refuse(cl *mqtt.Client, err error) error {
 		reset(cl)
 		return errRefused
 	}
-	code := packets.ErrNotAuthorized
-	if cl.Properties.ProtocolVersion == 5 {
-		code = packets.ErrBadUsernameOrPassword
+	code := packets.ErrBadUsernameOrPassword
+	if cl.Properties.ProtocolVersion < 5 {
+		code = packets.Err3NotAuthorized
 	}
 	_ = e.broker.server.SendConnack(cl, code, false, nil)
 	return errRefused
