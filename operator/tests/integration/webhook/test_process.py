@@ -1,0 +1,71 @@
+"""Start and end of the process."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.integration.webhook.world import Answer, World, eventually, register_body
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"cluster": 1}', '{"surprise": true}'])
+def test_a_configuration_that_cannot_be_used_ends_the_process(
+    tmp_path: Path, content: str | None
+) -> None:
+    config = tmp_path / "config.json"
+    if content is not None:
+        config.write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "liveconnect.webhook"],
+        env={**os.environ, "LIVECONNECT_CONFIG_FILE": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    last = json.loads((done.stdout + done.stderr).splitlines()[-1])
+    assert last["message"] == "the configuration cannot be used"
+    assert str(config) in last["reason"]
+
+
+def test_draining_ends_connections_with_their_answers(own_world: World) -> None:
+    world = own_world
+    address = urlsplit(world.service.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    body = json.dumps(register_body(world.device(), "phone-1"))
+
+    def call() -> http.client.HTTPResponse:
+        path, headers = "/hooks/auth/subscriber/n-0", {"vernemq-hook": "auth_on_register"}
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        assert json.loads(answer.read())["result"] == "ok"
+        return answer
+
+    assert call().headers["Connection"] is None
+    world.service.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "draining" in world.service.log.read_text())
+    assert call().headers["Connection"] == "close"
+    connection.close()
+    assert world.service.process.wait(10) == 0
+
+
+def test_not_ready_while_draining(own_world: World) -> None:
+    world = own_world
+    world.service.process.send_signal(signal.SIGTERM)
+
+    def refusal() -> Answer | None:
+        found = world.service.request("GET", "/readyz")
+        return found if found.status == 503 else None
+
+    answer = eventually(refusal)
+    assert answer is not None
+    assert answer.json["reason"] == "draining"
