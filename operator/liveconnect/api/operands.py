@@ -99,3 +99,5 @@ class GatewayConfig(ApiModel):
     """Messages that wait for the broker's acknowledgement at most; beyond it callers get 503."""
     max_payload_bytes: int = 262144
     """Largest payload (bytes)."""
+    max_topic_levels: int = 10
+    """Most levels of a topic name; VerneMQ's own default of `topic_max_depth`."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 SHARE: Final = "$share"
-_MAX_BYTES: Final = 65535
+MAX_TOPIC_BYTES: Final = 65535
+"""Longest name or filter, in UTF-8."""
 
 
 def is_valid_name(topic: str) -> bool:
@@ -25,7 +26,9 @@ def is_valid_filter(topic_filter: str) -> bool:
 
 
 def _is_valid_text(text: str) -> bool:
-    return bool(text) and "\0" not in text and len(text.encode("utf-8", "replace")) <= _MAX_BYTES
+    return (
+        bool(text) and "\0" not in text and len(text.encode("utf-8", "replace")) <= MAX_TOPIC_BYTES
+    )
 
 
 def _is_valid_level(level: str) -> bool:

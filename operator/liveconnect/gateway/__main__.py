@@ -3,70 +3,96 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import secrets
-from collections.abc import AsyncIterator
+import socket
+import sys
+import time
 from pathlib import Path
 
 import aiohttp
-from aiohttp import web
 
 from liveconnect.api.operands import GatewayConfig
-from liveconnect.common.logs import configure_logs
-from liveconnect.common.process import run, serve, service_application
+from liveconnect.common.logs import configure_logs, get_logger
+from liveconnect.common.process import Draining, run
+from liveconnect.common.server import HttpServer, Operations
+from liveconnect.common.server import Limits as ServerLimits
 from liveconnect.common.serviceaccounts import service_account_issuer
-from liveconnect.common.settings import ServiceSettings, load_config
-from liveconnect.common.tokens import TokenVerifier
-from liveconnect.gateway.adapters.paho import Link
+from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
+from liveconnect.common.tokens import Issuer, TokenVerifier
+from liveconnect.gateway import metrics
+from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
+from liveconnect.gateway.callers import Callers
+from liveconnect.gateway.messages import Limits, Permissions
 from liveconnect.gateway.routes import Routes
 
+_log = get_logger(__name__)
 
-def build(config: GatewayConfig, session: aiohttp.ClientSession) -> web.Application:
-    """Return the application; its link and key set live as long as it is served."""
-    cluster = service_account_issuer(config.service_accounts, session)
-    link = Link(
-        config.broker_host,
-        config.broker_port,
-        Path(config.token_file),
-        # A client id of its own per process: two with the same one would oust each other.
-        f"{os.environ.get('POD_NAME', 'gateway')}-{secrets.token_hex(4)}",
-        config.max_inflight,
+
+def make_link(config: GatewayConfig) -> PahoLink:
+    """Return the link to the publisher pool."""
+    link = PahoLink(
+        LinkOptions(
+            host=config.broker_host,
+            port=config.broker_port,
+            token_file=Path(config.token_file),
+            name=os.environ.get("POD_NAME") or socket.gethostname(),
+            window=config.max_inflight,
+        )
     )
-
-    def ready() -> str | None:
-        if not cluster.keys.usable:
-            return "the API server's keys are not loaded yet"
-        return None if link.connected else "no connection to the publisher pool"
-
-    # Base64 takes four thirds; the rest of the body is the topic and the JSON around it.
-    app = service_application(ready, max_body_bytes=config.max_payload_bytes * 2 + 16384)
-
-    async def lifetime(_: web.Application) -> AsyncIterator[None]:
-        keys = asyncio.create_task(cluster.keys.keep_fresh(), name="keys")
-        link.start()
-        yield
-        await link.stop()
-        keys.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keys
-
-    app.cleanup_ctx.append(lifetime)
-    Routes(config, link, TokenVerifier([cluster])).register(app)
-    return app
+    metrics.LINK_UP.set_function(lambda: float(link.why_down() is None))
+    metrics.WAITING.set_function(link.waiting)
+    return link
 
 
-async def _main(settings: ServiceSettings) -> None:
-    config = load_config(settings.config_file, GatewayConfig)
-    async with aiohttp.ClientSession() as session:
-        await serve(build(config, session), settings)
+def why_not_ready(issuer: Issuer, link: PahoLink) -> str | None:
+    """Return None if a caller's message can be published."""
+    if not issuer.keys.usable:
+        return f"no keys to verify callers' tokens with: {issuer.keys.fault}"
+    return link.why_down()
+
+
+async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
+    """Run the gateway until SIGTERM.
+
+    At the end requests are answered first and the link is closed after that: what was accepted
+    is acknowledged, or its caller is told that it is not.
+    """
+    draining = Draining()
+    draining.install()
+    limits = Limits(config.max_payload_bytes, config.max_topic_levels)
+    async with aiohttp.ClientSession() as http:
+        issuer = service_account_issuer(config.service_accounts, http)
+        link = make_link(config)
+        routes = Routes(
+            Callers(TokenVerifier([issuer]), time.time),
+            Permissions(config.callers),
+            limits,
+            link,
+            Operations(lambda: why_not_ready(issuer, link), draining),
+        )
+        server = HttpServer(routes, draining, ServerLimits(body_bytes=limits.body_bytes))
+        # A background task that fails ends the process: better none than one that never connects.
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(issuer.keys.keep_fresh()),
+                tasks.create_task(link.run()),
+            ]
+            await server.serve(settings)
+            for task in background:
+                task.cancel()
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Start the process; exit code 2 if its configuration cannot be used."""
     settings = ServiceSettings()
     configure_logs("gateway", settings.log_level)
-    run(_main(settings))
+    try:
+        config = load_config(settings.config_file, GatewayConfig)
+        _log.info("starting", cluster=config.cluster, callers=len(config.callers))
+        run(serve(config, settings))
+    except ConfigError as error:
+        _log.error("the configuration cannot be used", reason=str(error))
+        sys.exit(2)
 
 
 if __name__ == "__main__":

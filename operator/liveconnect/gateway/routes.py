@@ -3,93 +3,85 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Final
 
-from aiohttp import web
-from prometheus_client import Counter, Histogram
-
-from liveconnect.api.operands import GatewayConfig
+from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
-from liveconnect.common.tokens import TokenRefusedError, TokenVerifier
-from liveconnect.gateway import messages
-from liveconnect.gateway.adapters.paho import (
-    AckTimeoutError,
-    LinkDownError,
-    RefusedError,
-    WindowFullError,
-)
+from liveconnect.common.server import Operations, Request, Response
+from liveconnect.gateway import answers, metrics
+from liveconnect.gateway.callers import Callers
+from liveconnect.gateway.messages import Limits, Message, MessageError, Permissions, parse
+from liveconnect.gateway.publishing import Link, PublishError
 
-_PUBLISHES = Counter("liveconnect_gateway_publishes_total", "Publishes.", ("qos", "outcome"))
-_SECONDS = Histogram("liveconnect_gateway_publish_seconds", "HTTP request to acknowledgement.", ("qos",))
-_RETRY = {"Retry-After": "1"}
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="liveconnect"'}
+_PUBLISH: Final = "/v1/publish"
+_JSON: Final = b"application/json"
+_ACKNOWLEDGED: Final = Response(b'{"status":"acknowledged"}')
+_SENT: Final = Response(b'{"status":"sent"}', 202)
 
+Answer = Response | Coroutine[Any, Any, Response]
 
-class Publisher(Protocol):
-    """The link to the brokers."""
-
-    async def publish(self, message: messages.Message) -> None:
-        """Publish and wait for what the QoS promises."""
+_log = get_logger(__name__)
 
 
 class Routes:
-    """The handlers."""
+    """The gateway's HTTP handler."""
 
-    def __init__(self, config: GatewayConfig, link: Publisher, backends: TokenVerifier) -> None:
-        self._callers: Mapping[str, Sequence[str]] = {c.subject: c.publish for c in config.callers}
-        self._max_payload = config.max_payload_bytes
+    def __init__(
+        self,
+        callers: Callers,
+        permissions: Permissions,
+        limits: Limits,
+        link: Link,
+        operations: Operations,
+    ) -> None:
+        self._callers = callers
+        self._permissions = permissions
+        self._limits = limits
         self._link = link
-        self._backends = backends
+        self._operations = operations
 
-    def register(self, app: web.Application) -> None:
-        """Add the routes."""
-        app.router.add_post("/v1/publish", self.publish)
+    def __call__(self, request: Request) -> Answer:
+        """Answer a request."""
+        if request.path != _PUBLISH:
+            return self._operations(request)
+        if request.method != "POST":
+            raise Problem(405, "messages are posted", {"Allow": "POST"})
+        return self._publish(request)
 
-    async def publish(self, request: web.Request) -> web.Response:
-        """Publish one message."""
-        begun = time.perf_counter()
-        subject = await self._caller(request)
+    async def _publish(self, request: Request) -> Response:
+        began = time.perf_counter()
         try:
-            message = messages.parse(await request.read(), self._max_payload)
-        except messages.MessageError as error:
-            raise Problem(422, str(error)) from error
-        if not messages.may_publish(self._callers.get(subject, ()), message.topic):
-            raise Problem(
-                403,
-                f"{subject} may not publish to this topic; see spec.gateway.callers",
-            )
-        await self._send(message)
-        qos = str(message.qos)
-        _PUBLISHES.labels(qos, "ok").inc()
-        _SECONDS.labels(qos).observe(time.perf_counter() - begun)
-        if message.qos == 0:
-            return web.json_response({"status": "sent"}, status=202)
-        return web.json_response({"status": "acknowledged"})
-
-    async def _caller(self, request: web.Request) -> str:
-        """The ServiceAccount that the bearer token proves."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            detail = "present a ServiceAccount token (audience liveconnect) as bearer token"
-            raise Problem(401, detail, _CHALLENGE)
-        try:
-            verified = await self._backends.verify(token.strip(), time.time())
-        except TokenRefusedError as refused:
-            detail = f"the token is refused: {refused.fault.value}"
-            raise Problem(401, detail, _CHALLENGE) from refused
-        return verified.subject
-
-    async def _send(self, message: messages.Message) -> None:
-        """Publish; every way in which it can fail is an answer of its own."""
+            message = await self._admit(request)
+        except Problem as problem:
+            metrics.refused(problem.status)
+            raise
         try:
             await self._link.publish(message)
-        except (LinkDownError, WindowFullError) as error:
-            _PUBLISHES.labels(str(message.qos), type(error).__name__).inc()
-            raise Problem(503, str(error), _RETRY) from error
-        except RefusedError as error:
-            _PUBLISHES.labels(str(message.qos), "refused").inc()
-            raise Problem(502, f"the broker refused the message: {error}") from error
-        except AckTimeoutError as error:
-            _PUBLISHES.labels(str(message.qos), "timeout").inc()
-            raise Problem(504, str(error)) from error
+        except PublishError as error:
+            metrics.not_published(message.qos, error)
+            raise answers.of_publish_error(error) from None
+        metrics.published(message.qos, time.perf_counter() - began)
+        return _ACKNOWLEDGED if message.qos else _SENT
+
+    async def _admit(self, request: Request) -> Message:
+        """Return the message of a request, if its caller may publish it."""
+        authorization = request.headers.get(b"authorization")
+        subject = self._callers.identify_now(authorization)
+        if subject is None:
+            subject = await self._callers.identify(authorization)
+        message = self._read(request)
+        if not self._permissions.allows(subject, message.topic):
+            _log.info("refused", reason="topic", subject=subject, topic=message.topic)
+            detail = f"{subject} may not publish to this topic; see spec.gateway.callers"
+            raise Problem(403, detail, extra={"field": "topic"})
+        return message
+
+    def _read(self, request: Request) -> Message:
+        kind = request.headers.get(b"content-type", _JSON)
+        if kind != _JSON and kind.partition(b";")[0].strip().lower() != _JSON:
+            raise Problem(415, "the body must be application/json", {"Accept-Post": _JSON.decode()})
+        try:
+            return parse(request.body, self._limits)
+        except MessageError as error:
+            raise answers.of_message_error(error) from None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import msgspec
 
-from liveconnect.common.metrics import exposition
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import Draining, Readiness
-from liveconnect.common.server import Request, Response
+from liveconnect.common.server import Operations, Request, Response, require_get
 from liveconnect.webhook import audit
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.contract import (
@@ -65,27 +64,17 @@ class Routes:
         self._auth = auth
         self._presence = presence
         self._clients = clients
-        self._ready = ready
-        self._draining = draining
-        self._plain: dict[str, Callable[[Request], Response]] = {
-            "/healthz": _healthz,
-            "/readyz": self._readyz,
-            "/metrics": _metrics,
-        }
+        self._operations = Operations(ready, draining)
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request."""
         if request.path.startswith("/hooks/"):
             return self._hook(request)
-        plain = self._plain.get(request.path)
         client = _CLIENT_PATH.fullmatch(request.path)
-        if plain is None and client is None:
-            raise Problem(404, "no such resource")
-        if request.method not in {"GET", "HEAD"}:
-            raise Problem(405, "only GET and HEAD", {"Allow": "GET, HEAD"})
-        if client is not None:
-            return self._client(request, unquote(client[1]))
-        return cast("Callable[[Request], Response]", plain)(request)
+        if client is None:
+            return self._operations(request)
+        require_get(request)
+        return self._client(request, unquote(client[1]))
 
     def _hook(self, request: Request) -> Answer:
         began = time.perf_counter()
@@ -123,18 +112,3 @@ class Routes:
         )
         view = await self._clients.read(client_id)
         return Response(msgspec.json.encode(view), headers={"Cache-Control": "no-store"})
-
-    def _readyz(self, _request: Request) -> Response:
-        reason = "draining" if self._draining else self._ready()
-        if reason is None:
-            return Response(b'{"status":"ok"}')
-        return Response(msgspec.json.encode({"status": "not ready", "reason": reason}), 503)
-
-
-def _healthz(_request: Request) -> Response:
-    return Response(b'{"status":"ok"}')
-
-
-def _metrics(request: Request) -> Response:
-    body, content_type = exposition(request.headers.get(b"accept", b"").decode("latin-1"))
-    return Response(body, content_type=content_type)

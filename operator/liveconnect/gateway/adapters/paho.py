@@ -1,199 +1,163 @@
-"""The link to the publisher pool, over paho. Its thread stays in here.
+"""The link to the publisher pool: always one session to publish on, whatever becomes of it.
 
-paho calls back on its own thread; results cross to the loop with `call_soon_threadsafe`, batched:
-under load one crossing carries many acknowledgements.
+A session that ends is replaced after a jittered pause; one whose token grows old is replaced
+before the broker cuts it: the new one is connected first, then the old one finishes its messages.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
+import itertools
 import secrets
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+import msgspec
 
+from liveconnect.common.logs import get_logger
+from liveconnect.gateway import metrics
+from liveconnect.gateway.adapters.credential import Credential, read_credential
+from liveconnect.gateway.adapters.session import ACK_SECONDS, ConnectError, Session
 from liveconnect.gateway.messages import Message
+from liveconnect.gateway.publishing import LinkDownError
 
-_LOG = logging.getLogger(__name__)
-_KEEPALIVE = 20
-#: How long the broker's acknowledgement is waited for (seconds).
-ACK_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_STEADY_SECONDS: Final = 5.0
+"""A session that lived so long was no failure."""
+_RENEWAL_POLL_SECONDS: Final = 5.0
+_MAX_CLIENT_ID: Final = 80
+"""Leaves room for the number; VerneMQ takes 100 characters."""
 
-
-class LinkDownError(Exception):
-    """There is no connection to the publisher pool, or it broke before the acknowledgement."""
-
-
-class WindowFullError(Exception):
-    """Too many messages wait for their acknowledgement."""
-
-
-class RefusedError(Exception):
-    """The broker refused the message; the reason is the broker's."""
+_log = get_logger(__name__)
+_random: Final = secrets.SystemRandom()
 
 
-class AckTimeoutError(Exception):
-    """The broker did not acknowledge in time: the message may or may not be out."""
+class LinkOptions(msgspec.Struct, frozen=True):
+    """Where the publisher pool is, and who we are."""
+
+    host: str
+    port: int
+    token_file: Path
+    name: str
+    """Of this process; begins its client ids."""
+    window: int
+    """Messages that may wait for their acknowledgement."""
 
 
-class Link:
-    """One MQTT connection to the publisher pool; reconnects by itself."""
+class PahoLink:
+    """Keeps a session; implements `publishing.Link`."""
 
-    def __init__(
-        self, host: str, port: int, token_file: Path, client_id: str, max_inflight: int
-    ) -> None:
-        self._host, self._port, self._token_file = host, port, token_file
-        self._max_inflight = max_inflight
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[int, asyncio.Future[None]] = {}
-        self._results: deque[tuple[int, str]] = deque()
-        self._crossing = False
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self.connected = False
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5,
-            reconnect_on_failure=False,
-        )  # fmt: skip
-        client.max_inflight_messages_set(max_inflight)
-        client.max_queued_messages_set(max_inflight * 2)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        self._client = client
+    def __init__(self, options: LinkOptions) -> None:
+        self._options = options
+        self._session: Session | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        # Two processes of one name, as a container that is restarted while its old connection
+        # lingers, would oust each other.
+        self._prefix = f"{options.name[:_MAX_CLIENT_ID]}-{secrets.token_hex(4)}"
+        self._fault = "not connected yet"
 
-    def start(self) -> None:
-        """Begin to connect, in a thread of its own."""
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._thread.start()
+    def publish(self, message: Message) -> asyncio.Future[None]:
+        """Publish, as `publishing.Link` says."""
+        session = self._session
+        if session is None:
+            raise LinkDownError("no connection to the publisher pool", sent=False)
+        return session.publish(message)
 
-    async def stop(self) -> None:
-        """Wait for what is under way, then disconnect."""
-        deadline = time.monotonic() + ACK_SECONDS
-        while self._waiting and time.monotonic() < deadline:
-            await asyncio.wait(self._waiting.values(), timeout=0.5)
-        self._stopping.set()
-        self._client.disconnect()
-        if self._thread:
-            await asyncio.to_thread(self._thread.join, 5)
+    def why_down(self) -> str | None:
+        """Return why nothing can be published; None if it can."""
+        if self._session is not None and self._session.alive:
+            return None
+        return f"no connection to the publisher pool: {self._fault}"
 
-    async def publish(self, message: Message) -> None:
-        """Publish and wait for what the QoS promises: 0 sent, 1 PUBACK, 2 PUBCOMP.
+    def waiting(self) -> int:
+        """Return how many messages wait for their acknowledgement."""
+        return self._session.waiting if self._session is not None else 0
 
-        Raises:
-            LinkDownError: when there is no link, or it broke while waiting.
-            WindowFullError: when too many messages wait already.
-            RefusedError: when the broker refused it.
-            AckTimeoutError: when no acknowledgement came in time.
-        """
-        if not self.connected:
-            raise LinkDownError("no connection to the publisher pool")
-        if len(self._waiting) >= self._max_inflight:
-            raise WindowFullError(f"{self._max_inflight} messages wait for the broker")
-        assert self._loop is not None  # noqa: S101 - started
-        done: asyncio.Future[None] = self._loop.create_future()
-        info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        if info.rc != mqtt.MQTT_ERR_SUCCESS:
-            raise LinkDownError("the connection to the publisher pool broke")
-        if message.qos == 0:
-            return
-        self._waiting[info.mid] = done
-        try:
-            async with asyncio.timeout(ACK_SECONDS):
-                await done
-        except TimeoutError as error:
-            raise AckTimeoutError(f"no acknowledgement within {ACK_SECONDS:.0f} s") from error
-        finally:
-            self._waiting.pop(info.mid, None)
-
-    def _run(self) -> None:
-        """Connect, serve the connection until it ends, again; the token is read each time."""
+    async def run(self) -> None:
+        """Keep a session until cancelled; then wait for its acknowledgements and disconnect."""
         failures = 0
-        while not self._stopping.is_set():
-            try:
-                self._client.username_pw_set(self._token_file.read_text().strip())
-                self._client.connect(self._host, self._port, keepalive=_KEEPALIVE, clean_start=True)
-                begun = time.monotonic()
-                while self._client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS:
-                    if self._stopping.is_set() and not self._client.want_write():
-                        break
-                failures = 0 if time.monotonic() - begun > 5 else failures + 1
-            except (OSError, ValueError) as error:
-                failures += 1
-                _LOG.warning("publisher pool: %s", type(error).__name__)
-            self._mark(connected=False)
-            delay = min(0.2 * 2 ** min(failures, 6), 10) * (0.5 + secrets.randbelow(100) / 100)
-            self._stopping.wait(delay)
+        try:
+            while True:
+                began = time.monotonic()
+                await self._serve_one()
+                failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
+                await asyncio.sleep(_pause(failures))
+        finally:
+            await self._close()
 
-    def _mark(self, *, connected: bool) -> None:
-        """Tell the loop; what waited for an acknowledgement will not get it from this link."""
-        if self._loop is None or self._loop.is_closed():
-            return
+    async def _close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._retire(session)
+        if self._retiring:
+            await asyncio.wait(self._retiring)
 
-        def apply() -> None:
-            self.connected = connected
-            if not connected:
-                for done in self._waiting.values():
-                    if not done.done():
-                        done.set_exception(
-                            LinkDownError("the connection broke before the acknowledgement")
-                        )
+    async def _serve_one(self) -> None:
+        """Connect, and go on from session to session as long as one follows the other."""
+        made = await self._connect()
+        while made is not None:
+            self._session, credential = made
+            made = await self._watch(self._session, credential)
 
-        with contextlib.suppress(RuntimeError):  # the loop closed in this very moment
-            self._loop.call_soon_threadsafe(apply)
+    async def _watch(
+        self, session: Session, credential: Credential
+    ) -> tuple[Session, Credential] | None:
+        """Return the next session when it is connected, None when this one ended before."""
+        while not session.ended.done():
+            pause = max(credential.renew_at - time.time(), _RENEWAL_POLL_SECONDS)
+            await asyncio.wait([session.ended], timeout=min(pause, 3600.0))
+            if session.ended.done():
+                break
+            fresh = self._fresh_credential(credential)
+            made = None if fresh is None else await self._connect(fresh)
+            if made is not None:
+                _log.info("session replaced before its token expires")
+                self._retire(session)
+                return made
+        self._session = None
+        self._fault = session.ended.result()
+        _log.warning("disconnected from the publisher pool", reason=self._fault)
+        return None
 
-    def _on_connect(
-        self, _c: mqtt.Client, _u: Any, _f: mqtt.ConnectFlags, code: ReasonCode, _p: Properties | None
-    ) -> None:
-        if code.is_failure:
-            _LOG.warning("publisher pool refused the connection: %s", code)
-            return
-        _LOG.info("connected to the publisher pool")
-        self._mark(connected=True)
+    def _fresh_credential(self, used: Credential) -> Credential | None:
+        if time.time() < used.renew_at:
+            return None
+        now = read_credential(self._options.token_file)
+        return None if now is None or now.is_same(used) else now
 
-    def _on_disconnect(
-        self, _c: mqtt.Client, _u: Any, _f: mqtt.DisconnectFlags, code: ReasonCode, _p: Properties | None
-    ) -> None:
-        if not self._stopping.is_set():
-            _LOG.warning("connection to the publisher pool ended: %s", code)
-        self._mark(connected=False)
+    async def _connect(
+        self, credential: Credential | None = None
+    ) -> tuple[Session, Credential] | None:
+        options = self._options
+        credential = credential or read_credential(options.token_file)
+        if credential is None:
+            self._note_failure("own token cannot be read")
+            return None
+        session = Session(f"{self._prefix}-{next(self._numbers)}", options.window)
+        try:
+            await session.connect(options.host, options.port, credential.token)
+        except ConnectError as error:
+            self._note_failure(str(error))
+            return None
+        metrics.CONNECTS.labels("ok").inc()
+        _log.info("connected to the publisher pool", client_id=session.client_id)
+        return session, credential
 
-    def _on_publish(
-        self, _c: mqtt.Client, _u: Any, mid: int, code: ReasonCode, _p: Properties | None
-    ) -> None:
-        with self._lock:
-            self._results.append((mid, str(code) if code.is_failure else ""))
-            if self._crossing:
-                return
-            self._crossing = True
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._settle)
+    def _note_failure(self, reason: str) -> None:
+        metrics.CONNECTS.labels("failed").inc()
+        self._fault = reason
+        _log.warning("cannot connect to the publisher pool", reason=reason)
 
-    def _settle(self) -> None:
-        """On the loop: everything that was acknowledged since the last crossing."""
-        with self._lock:
-            results, self._results = self._results, deque()
-            self._crossing = False
-        for mid, failure in results:
-            done = self._waiting.get(mid)
-            if done is None or done.done():
-                continue
-            if failure:
-                done.set_exception(RefusedError(failure))
-            else:
-                done.set_result(None)
+    def _retire(self, session: Session) -> None:
+        task = asyncio.get_running_loop().create_task(session.retire(ACK_SECONDS))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
 
+def _pause(failures: int) -> float:
+    """Return how long to wait before the next attempt; after a steady session hardly at all."""
+    longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), _LONGEST_PAUSE_SECONDS)
+    return _random.uniform(longest / 2, longest)

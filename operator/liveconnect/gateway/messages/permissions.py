@@ -1,0 +1,33 @@
+"""Who may publish where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from liveconnect.api.operands import Publisher
+from liveconnect.common.topics import covers
+
+_NOTHING: Final[tuple[list[str], ...]] = ()
+
+
+class Permissions:
+    """The topic filters of each caller, taken apart once. Default: deny."""
+
+    def __init__(self, callers: Iterable[Publisher]) -> None:
+        rules: dict[str, tuple[list[str], ...]] = {}
+        for caller in callers:
+            rules[caller.subject] = (
+                *rules.get(caller.subject, ()),
+                *(topic_filter.split("/") for topic_filter in caller.publish),
+            )
+        self._rules = rules
+
+    def knows(self, subject: str) -> bool:
+        """Return whether the subject may publish at all."""
+        return bool(self._rules.get(subject))
+
+    def allows(self, subject: str, topic: str) -> bool:
+        """Return whether one of the subject's filters matches the topic name (MQTT 5, 4.7)."""
+        levels = topic.split("/")
+        return any(covers(rule, levels) for rule in self._rules.get(subject, _NOTHING))

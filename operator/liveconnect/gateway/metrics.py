@@ -1,0 +1,72 @@
+"""What is counted."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from liveconnect.gateway.publishing import (
+    AckTimeoutError,
+    BusyError,
+    LinkDownError,
+    NotTakenError,
+    PublishError,
+    RefusedError,
+)
+
+PUBLISHES: Final = Counter(
+    "liveconnect_gateway_publishes_total",
+    "Messages that callers were allowed to publish, by QoS and what became of them.",
+    ["qos", "outcome"],
+)
+REFUSALS: Final = Counter(
+    "liveconnect_gateway_refused_requests_total",
+    "Requests that were refused before anything was published, by HTTP status.",
+    ["status"],
+)
+SECONDS: Final = Histogram(
+    "liveconnect_gateway_publish_duration_seconds",
+    "From the request's last byte to the answer, of what was acknowledged (QoS 0: sent).",
+    ["qos"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+CONNECTS: Final = Counter(
+    "liveconnect_gateway_connects_total",
+    "Attempts to connect to the publisher pool, by outcome (ok, failed).",
+    ["outcome"],
+)
+LINK_UP: Final = Gauge(
+    "liveconnect_gateway_link_up", "1 while there is a connection to the publisher pool."
+)
+WAITING: Final = Gauge(
+    "liveconnect_gateway_waiting_messages", "Messages that wait for a broker's acknowledgement."
+)
+
+_OUTCOMES: Final[dict[type[PublishError], str]] = {
+    LinkDownError: "link-down",
+    BusyError: "busy",
+    AckTimeoutError: "timeout",
+    RefusedError: "refused",
+    NotTakenError: "not-taken",
+}
+
+_publishes = lru_cache(maxsize=64)(PUBLISHES.labels)
+_seconds = lru_cache(maxsize=8)(SECONDS.labels)
+
+
+def published(qos: int, seconds: float) -> None:
+    """Count a message for which the QoS's promise is kept."""
+    _publishes(qos, "ok").inc()
+    _seconds(qos).observe(seconds)
+
+
+def not_published(qos: int, error: PublishError) -> None:
+    """Count a message that was not acknowledged."""
+    _publishes(qos, _OUTCOMES.get(type(error), "failed")).inc()
+
+
+def refused(status: int) -> None:
+    """Count a request that was refused."""
+    REFUSALS.labels(str(status)).inc()

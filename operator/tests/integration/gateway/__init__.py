@@ -1,0 +1,1 @@
+"""The publisher gateway against a real broker."""

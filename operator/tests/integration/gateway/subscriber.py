@@ -1,0 +1,53 @@
+"""A client that receives everything."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as it arrived."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+class Subscriber:
+    """Receives everything that a broker takes; retained messages only as they are published."""
+
+    def __init__(self, port: int) -> None:
+        self._messages: queue.SimpleQueue[Received] = queue.SimpleQueue()
+        self._subscribed = threading.Event()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client.on_message = lambda _c, _u, m: self._messages.put(
+            Received(m.topic, bytes(m.payload), m.qos, m.retain)
+        )
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        options = mqtt.SubscribeOptions(qos=2, retainAsPublished=True, retainHandling=2)
+        self._client.subscribe("#", options=options)
+        assert self._subscribed.wait(10)
+
+    def next(self, within: float = 5.0) -> Received:
+        """Return the next message."""
+        return self._messages.get(timeout=within)
+
+    def drain(self) -> list[Received]:
+        """Return everything that has arrived."""
+        found = []
+        while not self._messages.empty():
+            found.append(self._messages.get())
+        return found
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()

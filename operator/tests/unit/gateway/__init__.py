@@ -1,0 +1,1 @@
+"""The publisher gateway: its pure half."""
