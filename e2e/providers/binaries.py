@@ -61,7 +61,9 @@ TOOLS: dict[str, Tool] = {
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "kind": Tool("kind", "sigs.k8s.io/kind"),
 }
-CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kwok", "kubectl")
+CONTROL_PLANE = (
+    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl",
+)  # fmt: skip
 NODE = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
     "kubectl", "containerd", "containerd-shim-runc-v2", "ctr", "coredns",

@@ -17,6 +17,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "processes"
         self._logs = folder / "logs"
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(
         self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None
@@ -35,6 +36,7 @@ class Processes:
                 env={**os.environ, **(env or {})},
                 start_new_session=True,
             )
+        self._started[process.pid] = process
         note = {"pid": process.pid, "born": _born(process.pid), "command": command[0]}
         (self._folder / f"{name}.json").write_text(json.dumps(note))
 
@@ -53,8 +55,10 @@ class Processes:
         for note in notes:
             pid = self._pid(note)
             if pid is not None:
-                _end(pid)
+                _end(pid, self._started.get(pid))
             note.unlink()
+        for process in self._started.values():
+            process.wait(10)
 
     @staticmethod
     def _pid(note: Path) -> int | None:
@@ -76,7 +80,7 @@ def _born(pid: int) -> str:
     return "" if fields[0] == "Z" else fields[19]
 
 
-def _end(pid: int, patience: float = 10.0) -> None:
+def _end(pid: int, child: subprocess.Popen[bytes] | None, patience: float = 10.0) -> None:
     born = _born(pid)
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -85,10 +89,8 @@ def _end(pid: int, patience: float = 10.0) -> None:
             return
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            try:
-                os.waitpid(pid, os.WNOHANG)  # ours, if this very process started it
-            except ChildProcessError:
-                pass
+            if child is not None:
+                child.poll()
             if _born(pid) != born:
                 return
             time.sleep(0.05)

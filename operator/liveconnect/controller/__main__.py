@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+import logging
+
 import kopf
 
 from liveconnect.common.logs import configure_logs
@@ -15,6 +17,8 @@ def main() -> None:
     """Run until told to stop."""
     settings = ControllerSettings()
     configure_logs("controller", settings.log_level)
+    # kopf says one line per watch event and handler; ours say what was done and why.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     namespaces = settings.watched()
     kopf.run(
         registry=Controller(settings).registry(),

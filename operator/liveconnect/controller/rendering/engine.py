@@ -15,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from liveconnect.controller.model.manifest import Manifest
 
+#: libyaml where it is there: parsing is most of the time of a pass.
+_LOADER_CLASS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LOADER = PackageLoader("liveconnect.controller.rendering", "templates")
 
 
@@ -52,7 +54,7 @@ _TEXT = Environment(
 
 def render_manifest(template: str, **view: Any) -> Manifest:
     """Render one `*.yaml.j2` into a manifest."""
-    manifest = yaml.safe_load(_YAML.get_template(template).render(view))
+    manifest = yaml.load(_YAML.get_template(template).render(view), _LOADER_CLASS)  # noqa: S506
     if not isinstance(manifest, dict):
         raise TypeError(f"{template} is not one object")
     return manifest

@@ -1,0 +1,25 @@
+"""A control plane of our own for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.providers.control_plane import ControlPlaneProvider
+from e2e.providers.paths import ROOT
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
+    """An API server with our CRD in it; gone with the session, so no other can be meant."""
+    folder = tmp_path_factory.mktemp("control-plane")
+    provider = ControlPlaneProvider("integration", Path(folder))
+    try:
+        provider.create()
+        provider.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        provider.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        yield provider
+    finally:
+        provider.delete()

@@ -1,0 +1,125 @@
+"""The operator as a process, against the control plane."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.providers.control_plane import ControlPlaneProvider
+
+Eventually = Callable[..., Any]
+
+
+class Operator:
+    """One operator process."""
+
+    def __init__(self, plane: ControlPlaneProvider, log: Path) -> None:
+        self._plane = plane
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        env = {
+            **os.environ,
+            "KUBECONFIG": str(self._plane.kubeconfig()),
+            "LIVECONNECT_IMAGE": "liveconnect:test",
+            "LIVECONNECT_PORT": str(port),
+            "LIVECONNECT_HOST": "127.0.0.1",
+        }
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "liveconnect.controller"], env=env, stdout=out, stderr=out
+            )
+
+    def kill(self) -> None:
+        """End it without warning."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def operator_process(
+    control_plane: ControlPlaneProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """An operator that runs for the whole session."""
+    operator = Operator(control_plane, tmp_path_factory.mktemp("operator") / "log")
+    operator.start()
+    yield operator
+    operator.kill()
+
+
+class Kube:
+    """What the tests do with the API server."""
+
+    def __init__(self, plane: ControlPlaneProvider, namespace: str) -> None:
+        self.plane = plane
+        self.namespace = namespace
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """kubectl in the test's namespace."""
+        return self.plane.kubectl("-n", self.namespace, *arguments, stdin=stdin)
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        """Server-side apply as a user."""
+        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(manifest))
+
+    def get(self, what: str, name: str) -> dict[str, Any]:
+        """One object."""
+        found: dict[str, Any] = yaml.safe_load(self("get", what, name, "-o", "yaml"))
+        return found
+
+    def names(self, *kinds: str) -> set[str]:
+        """`kind/name` of everything of ours in the namespace."""
+        selector = "app.kubernetes.io/part-of=liveconnect"
+        return set(self("get", ",".join(kinds), "-l", selector, "-o", "name").split())
+
+
+@pytest.fixture
+def kube(
+    control_plane: ControlPlaneProvider,
+    operator_process: Operator,
+    request: pytest.FixtureRequest,
+) -> Iterator[Kube]:
+    """A namespace of the test's own."""
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower()[:50].rstrip("-")
+    control_plane.kubectl("create", "namespace", name)
+    yield Kube(control_plane, name)
+    if request.node.session.testsfailed:
+        print(operator_process.log.read_text()[-4000:])
+    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait for a predicate; the only place that sleeps."""
+
+    def wait(predicate: Callable[[], Any], within: float = 15.0) -> Any:
+        deadline = time.monotonic() + within
+        last: Any = None
+        while time.monotonic() < deadline:
+            try:
+                last = predicate()
+            except Exception as error:  # noqa: BLE001 - shown when time is up
+                last = error
+            else:
+                if last:
+                    return last
+            time.sleep(0.1)
+        raise AssertionError(f"not within {within} s; last: {last!r}")
+
+    return wait

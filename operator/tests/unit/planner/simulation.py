@@ -1,0 +1,211 @@
+"""A simulated cluster: what Kubernetes and VerneMQ do with the planner's actions.
+
+The rules are VerneMQ's contract (operations.md): joins settle later, only an empty node may join, a
+node that left or was forgotten believes in its old disk, restarts keep the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.actions import (
+    Action,
+    Apply,
+    Delete,
+    EvacuateNode,
+    ForgetNode,
+    JoinNode,
+    SuspendNode,
+)
+from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import BrokerView, Memory, Observed, PodView, Pool
+from liveconnect.controller.planner.plan import Plan, plan
+from liveconnect.controller.rendering import RenderSettings
+
+SETTINGS = RenderSettings(
+    image="liveconnect:test",
+    image_pull_policy="IfNotPresent",
+    presence_image="valkey:test",
+    operator_version="0.0.0",
+)
+CREDENTIALS = Credentials("cookie", "key", "password")
+JOIN_SECONDS = 8
+
+
+def parse(subscribers: dict[str, Any], publishers: int = 2, generation: int = 1) -> Cluster:
+    jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
+    return Cluster.parse(
+        {
+            "metadata": {"name": "demo", "namespace": "ns", "uid": "u", "generation": generation},
+            "spec": {
+                "broker": {"image": "broker:test"},
+                "publishers": {"replicas": publishers},
+                "subscribers": subscribers,
+                "auth": {"tokens": [{"jwt": jwt}]},
+            },
+        }
+    )
+
+
+@dataclass
+class Disk:
+    """A node's volume: its member list is what survives a restart."""
+
+    members: set[str]
+    dirty: bool = False
+
+
+@dataclass
+class World:
+    """Kubernetes and VerneMQ, one second at a time."""
+
+    cluster: Cluster
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    children: dict[ObjectKey, Manifest] = field(default_factory=dict)
+    generations: dict[ObjectKey, int] = field(default_factory=dict)
+    disks: dict[str, Disk] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+    suspended: set[str] = field(default_factory=set)
+    exited: set[str] = field(default_factory=set)
+    joining: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    connections: dict[str, int] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    status: Manifest = field(default_factory=dict)
+    log: list[Action] = field(default_factory=list)
+    plan: Plan | None = None
+
+    @property
+    def names(self) -> Names:
+        return Names(self.cluster.name, self.cluster.namespace)
+
+    def replicas(self, pool: Pool) -> int:
+        key = ObjectKey("apps/v1", "StatefulSet", "ns", self.names.pool(pool))
+        return int(self.children[key]["spec"]["replicas"]) if key in self.children else 0
+
+    def wanted(self) -> list[str]:
+        return [self.names.pod(p, i) for p in Pool for i in range(self.replicas(p))]
+
+    def observe(self) -> Observed:
+        views = {}
+        for pod in sorted(self.running):
+            node = self.names.node(pod)
+            members = {
+                m: self.names.pod_of(m) in self.running for m in self.disks[pod].members | {node}
+            }
+            views[pod] = BrokerView(
+                pod=pod,
+                members=members,
+                suspended=pod in self.suspended,
+                connections=self.connections.get(pod, 0),
+            )
+        pods = tuple(
+            PodView(
+                name=pod,
+                pool=Pool.SUBSCRIBER if "-subscriber-" in pod else Pool.PUBLISHER,
+                ip="10.0.0.1",
+                ready=pod in self.running and len(self.disks[pod].members) > 1,
+                deleting=False,
+                uid=f"uid-{pod}",
+            )
+            for pod in self.wanted()
+        )
+        claims = {self.names.claim(pod): f"claim-{pod}" for pod in self.disks}
+        return Observed(
+            children=self.children,
+            pods=pods,
+            brokers=views,
+            claims=claims,
+            status=self.status,
+            memory=self.memory,
+        )
+
+    def step(self) -> Plan:
+        """One pass of the operator, then one second of the world."""
+        made = plan(self.cluster, SETTINGS, CREDENTIALS, {}, self.observe(), self.now)
+        self.plan, self.memory = made, made.memory
+        self.status = made.status.model_dump(mode="json")
+        for action in made.actions:
+            self.log.append(action)
+            self.act(action)
+        self.now += timedelta(seconds=1)
+        self.live()
+        return made
+
+    def act(self, action: Action) -> None:
+        match action:
+            case Apply(manifest, _):
+                key = ObjectKey.of(manifest)
+                self.generations[key] = self.generations.get(key, 0) + 1
+                applied = {**manifest, "metadata": {**manifest["metadata"], "uid": str(key)}}
+                applied["metadata"]["generation"] = self.generations[key]
+                self.children[key] = applied
+                self.memory = Memory(
+                    **{**vars(self.memory), "applied": {**self.memory.applied, key: self.generations[key]}}
+                )
+            case Delete(key, _, _):
+                self.delete(key)
+            case JoinNode(pod, discovery):
+                node = self.names.node(pod)
+                assert self.disks[pod].members == {node}, "non_empty_node"
+                assert not self.disks[pod].dirty, "non_empty_node"
+                self.joining[pod] = (self.now + timedelta(seconds=JOIN_SECONDS), discovery)
+            case SuspendNode(pod, _):
+                self.suspended.add(pod)
+            case EvacuateNode(_, node):
+                pod = self.names.pod_of(node)
+                assert pod in self.suspended, "clients would come back at once"
+                self.drop(node)
+                self.disks[pod] = Disk({node}, dirty=True)
+                self.suspended.discard(pod)
+                self.connections.pop(pod, None)
+            case ForgetNode(_, node):
+                assert self.names.pod_of(node) not in self.running, "a live node is not forgotten"
+                self.drop(node)
+
+    def drop(self, node: str) -> None:
+        for pod, disk in self.disks.items():
+            if self.names.node(pod) != node:
+                disk.members.discard(node)
+
+    def delete(self, key: ObjectKey) -> None:
+        if key.kind == "PersistentVolumeClaim":
+            pod = key.name.removeprefix("data-")
+            self.disks.pop(pod, None)
+            self.running.discard(pod)
+        elif key.kind == "Pod":
+            self.running.discard(key.name)
+        else:
+            self.children.pop(key, None)
+
+    def live(self) -> None:
+        """StatefulSets make and remove pods; joins settle; gossip brings empty members back."""
+        wanted = set(self.wanted())
+        self.running &= wanted
+        for pod in wanted:
+            self.disks.setdefault(pod, Disk({self.names.node(pod)}))
+            self.running.add(pod)
+        for pod, (due, discovery) in list(self.joining.items()):
+            if self.now >= due:
+                del self.joining[pod]
+                group = set(self.disks[self.names.pod_of(discovery)].members)
+                for member in {*group, self.names.node(pod)}:
+                    self.disks[self.names.pod_of(member)].members |= {*group, self.names.node(pod)}
+
+    def settle(self, seconds: int = 200) -> None:
+        """Run until a pass plans nothing and everything is one cluster."""
+        for _ in range(seconds):
+            self.step()
+            if self.settled():
+                return
+        raise AssertionError(f"not settled: {self.log[-8:]}")
+
+    def settled(self) -> bool:
+        assert self.plan is not None
+        whole = {self.names.node(p) for p in self.wanted()}
+        agreed = all(self.disks[p].members == whole for p in self.wanted())
+        return not self.plan.actions and agreed and not self.joining
