@@ -1,0 +1,78 @@
+"""`python -m hack.generate [--check]`: everything that is generated, or proof that it is in sync."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from e2e.providers.binaries import binary
+from hack.golden import FOLDER, ROOT, SAMPLES, golden
+from hack.rbac import rules_yaml
+from liveconnect.api import crd
+from liveconnect.api.reference import reference
+
+_CHART = ROOT / "charts" / "liveconnect-operator"
+
+
+def _sources() -> Iterator[tuple[Path, str]]:
+    """What comes from the models and tables."""
+    definition = crd.crd()
+    text = yaml.safe_dump(definition, sort_keys=False, width=100)
+    yield ROOT / "crds" / f"{crd.NAME}.yaml", text
+    yield _CHART / "files" / "crds" / f"{crd.NAME}.yaml", text
+    yield _CHART / "files" / "rules.yaml", rules_yaml()
+    example = (SAMPLES / "quickstart.yaml").read_text()
+    yield ROOT / "docs" / "reference" / "api.md", reference(definition, example)
+    yield from golden()
+
+
+def _install() -> Iterator[tuple[Path, str]]:
+    """What comes from the chart; its files must have been written before."""
+    rendered = subprocess.run(
+        [str(binary("helm")), "template", "liveconnect-operator", str(_CHART),
+         "--namespace", "liveconnect-system"],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: liveconnect-system\n"
+    yield ROOT / "manifests" / "install.yaml", f"{namespace}{rendered}"
+
+
+def _strangers(expected: set[Path]) -> list[Path]:
+    """Golden files that no sample has any more."""
+    return [p for p in FOLDER.rglob("*.yaml") if p not in expected]
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check; the exit code."""
+    check = "--check" in arguments
+    stale: list[Path] = []
+    seen: set[Path] = set()
+    for step in (_sources, _install):
+        for path, text in step():
+            seen.add(path)
+            if path.exists() and path.read_text() == text:
+                continue
+            stale.append(path)
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+    for path in _strangers(seen):
+        stale.append(path)
+        if not check:
+            path.unlink()
+    for path in stale:
+        print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
+    if check and stale:
+        print("run `make generate` and commit the result", file=sys.stderr)
+        return 1
+    if check:
+        print(f"verify: {len(seen)} generated files are in sync")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""Golden manifests: every sample as the operator renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.manifest import Manifest
+from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.rendering import RenderInputs, RenderSettings, render
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "manifests" / "samples"
+FOLDER = ROOT / "operator" / "tests" / "golden"
+SETTINGS = RenderSettings(
+    image="liveconnect:golden",
+    image_pull_policy="IfNotPresent",
+    presence_image="docker.io/valkey/valkey:8.1",
+    operator_version="golden",
+)
+
+
+def sample_cluster(path: Path) -> Cluster:
+    """A sample as if the API server had it."""
+    body = yaml.safe_load(path.read_text())
+    body["metadata"].update(namespace="default", uid="00000000-0000-0000-0000-000000000000")
+    return Cluster.parse(body)
+
+
+def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
+    """Everything that stands for it, with fixed credentials."""
+    inputs = RenderInputs(
+        credentials=Credentials("golden-cookie", "golden-key", "golden-password"),
+        replicas={
+            Pool.PUBLISHER: cluster.spec.publishers.replicas,
+            Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),
+        },
+    )
+    return render(cluster, SETTINGS, inputs)
+
+
+def golden() -> Iterator[tuple[Path, str]]:
+    """Every golden file and what must stand in it."""
+    for sample in sorted(SAMPLES.glob("*.yaml")):
+        for manifest in rendered(sample_cluster(sample)):
+            name = f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
+            yield FOLDER / sample.stem / name, yaml.safe_dump(manifest, sort_keys=False, width=100)
