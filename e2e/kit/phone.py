@@ -105,7 +105,9 @@ class Phone:
 
     def connected(self) -> bool:
         """Whether it is connected now."""
-        return self._client is not None and self._client.is_connected()
+        client = self._client
+        # paho keeps saying *connected* after it lost a connection that it shall not renew.
+        return client is not None and client.is_connected() and client.socket() is not None
 
     def connect(self, address: Address, *, within: float = 10) -> int:
         """Connect and return the CONNACK code as it was on the wire.
