@@ -4,8 +4,18 @@ Why not aiohttp's: docs/adr/0006-server-of-the-auth-hooks.md.
 """
 
 from liveconnect.common.server.connection import Limits
-from liveconnect.common.server.message import Handler, Request, Response
+from liveconnect.common.server.message import Answer, Handler, Pending, Request, Response
 from liveconnect.common.server.operations import Operations, require_get
 from liveconnect.common.server.server import HttpServer
 
-__all__ = ["Handler", "HttpServer", "Limits", "Operations", "Request", "Response", "require_get"]
+__all__ = [
+    "Answer",
+    "Handler",
+    "HttpServer",
+    "Limits",
+    "Operations",
+    "Pending",
+    "Request",
+    "Response",
+    "require_get",
+]

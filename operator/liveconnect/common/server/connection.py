@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import httptools
 import msgspec
@@ -16,13 +17,15 @@ import msgspec
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import KEEP_ALIVE_SECONDS, Draining
-from liveconnect.common.server.message import Handler, Request, Response
+from liveconnect.common.server.message import Handler, Pending, Request, Response
 
 _MAX_WAITING: Final = 64
 """Pipelined requests that one connection may have waiting."""
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+
+T = TypeVar("T")
 
 _log = get_logger(__name__)
 
@@ -69,7 +72,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[Request, bool]] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Future[Any] | None = None
         self._writable = True
         self._began: float | None = None
         self._last = time.monotonic()
@@ -95,8 +98,8 @@ class Connection(asyncio.Protocol):
         self._open.discard(self)
         self._transport = None
         self._waiting.clear()
-        if self._task is not None:
-            self._task.cancel()
+        if self._under_way is not None:
+            self._under_way.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Parse; whatever is not HTTP ends the connection."""
@@ -174,22 +177,32 @@ class Connection(asyncio.Protocol):
     # --- answering
 
     def _answer_waiting(self) -> None:
-        while self._waiting and self._task is None and self._writable:
+        while self._waiting and self._under_way is None and self._writable:
             request, keep_alive = self._waiting.popleft()
-            answer = self._call(request)
+            answer = _call(request, self._handler, request)
             if isinstance(answer, Response):
                 self._write(request, answer, keep_alive=keep_alive)
+            elif isinstance(answer, Pending):
+                self._under_way = answer.awaited
+                finished = partial(self._finish, request, answer.finish, keep_alive)
+                answer.awaited.add_done_callback(finished)
             else:
-                self._task = asyncio.create_task(self._answer_later(request, answer, keep_alive))
+                task = asyncio.create_task(self._answer_later(request, answer, keep_alive))
+                self._under_way = task
         self._pace()
 
-    def _call(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
-        try:
-            return self._handler(request)
-        except Problem as problem:
-            return Response.of_problem(problem)
-        except Exception:  # noqa: BLE001 - a bug in the handler is a 500, not the end
-            return _internal_error(request)
+    def _finish(
+        self,
+        request: Request,
+        finish: Callable[[], Response],
+        keep_alive: bool,
+        awaited: asyncio.Future[Any],
+    ) -> None:
+        if awaited.cancelled():
+            return
+        self._under_way = None
+        self._write(request, _call(request, finish), keep_alive=keep_alive)
+        self._answer_waiting()
 
     async def _answer_later(
         self, request: Request, answer: Coroutine[Any, Any, Response], keep_alive: bool
@@ -200,15 +213,15 @@ class Connection(asyncio.Protocol):
             response = Response.of_problem(problem)
         except Exception:  # noqa: BLE001 - as above
             response = _internal_error(request)
-        self._task = None
+        self._under_way = None
         self._write(request, response, keep_alive=keep_alive)
         self._answer_waiting()
 
     def _pace(self) -> None:
-        """Read on only when everything that was read is answered."""
+        """Read on only when no request waits behind the one that is under way."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._waiting or self._task is not None:
+        if self._waiting:
             self._transport.pause_reading()
         elif not self._transport.is_reading():
             self._transport.resume_reading()
@@ -229,7 +242,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self._task is None and not self._waiting:
+        if self._under_way is None and not self._waiting:
             transport.write(_encode(Response.of_problem(problem), keep_alive=False, head=False))
         transport.close()
 
@@ -238,7 +251,7 @@ class Connection(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether a request is under way."""
-        return self._began is not None or self._task is not None or bool(self._waiting)
+        return self._began is not None or self._under_way is not None or bool(self._waiting)
 
     def close(self) -> None:
         """Close the connection."""
@@ -264,6 +277,15 @@ def _encode(response: Response, *, keep_alive: bool, head: bool) -> bytes:
         b"" if keep_alive else b"Connection: close\r\n",
         b"" if head else response.body,
     )
+
+
+def _call(request: Request, function: Callable[..., T], *arguments: Any) -> T | Response:
+    try:
+        return function(*arguments)
+    except Problem as problem:
+        return Response.of_problem(problem)
+    except Exception:  # noqa: BLE001 - a bug in a handler is a 500, not the end
+        return _internal_error(request)
 
 
 def _internal_error(request: Request) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -41,11 +42,24 @@ class Response(msgspec.Struct, frozen=True):
         return cls(problem.body(), problem.status, PROBLEM_JSON, problem.headers)
 
 
+class Pending(msgspec.Struct, frozen=True, gc=False):
+    """A response to be made when something is done; costs no task, unlike a coroutine."""
+
+    awaited: asyncio.Future[Any]
+    """Cancelled if the peer goes away before."""
+    finish: Callable[[], Response]
+    """Called once when `awaited` is done, unless it was cancelled; may raise a Problem."""
+
+
+Answer = Response | Pending | Coroutine[Any, Any, Response]
+"""A response, or what it comes from if something has to be waited for."""
+
+
 class Handler(Protocol):
     """Answers requests."""
 
-    def __call__(self, request: Request) -> Response | Coroutine[Any, Any, Response]:
-        """Return the response, or a coroutine of it if something has to be waited for.
+    def __call__(self, request: Request) -> Answer:
+        """Return the answer.
 
         Raises:
             Problem: the request cannot be answered otherwise. The coroutine may raise it, too.

@@ -1,12 +1,13 @@
 """paho's client over a connection that exists already, and honest about refusals of QoS 2.
 
-The two overridden methods are not paho's public interface: `test_client.py` and the integration
+The three overridden methods are not paho's public interface: `test_client.py` and the integration
 tests fail if another version of it calls them no longer. The version is locked.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt import _packet
@@ -17,11 +18,23 @@ from liveconnect.gateway.adapters.stream import Stream
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
+_PACKET_ID_BYTES: Final = 2
+
 
 class Client(mqtt.Client):
     """One connection's client: never reconnects, keeps no message for another connection."""
 
-    def __init__(self, client_id: str, stream: Stream) -> None:
+    def __init__(
+        self, client_id: str, stream: Stream, on_acknowledged: Callable[[int], None]
+    ) -> None:
+        """Make a client.
+
+        Args:
+            client_id: the MQTT client id.
+            stream: its connection.
+            on_acknowledged: called with the packet id of a message that the broker took. What it
+                refused comes by `on_publish`, with the reason.
+        """
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -29,6 +42,7 @@ class Client(mqtt.Client):
             reconnect_on_failure=False,
         )
         self._stream = stream
+        self._on_acknowledged = on_acknowledged
         # The window is the session's affair. paho's costs a walk through all that is in flight
         # for each acknowledgement, and does not know the broker's Receive Maximum.
         self.max_inflight_messages_set(0)
@@ -36,6 +50,22 @@ class Client(mqtt.Client):
 
     def _create_socket(self) -> SocketLike:
         return self._stream
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        """Take a PUBACK or PUBCOMP; without a reason it means success (MQTT 5, 3.4.2.1).
+
+        paho makes objects of the reason and properties that are not there, which takes a fifth
+        of all the gateway's time (make bench, `gateway-qos1-vs-paho`).
+        """
+        packet = self._in_packet["packet"]
+        if len(packet) != _PACKET_ID_BYTES:
+            return super()._handle_pubackcomp(cmd)
+        packet_id = int.from_bytes(packet, "big")
+        with self._out_message_mutex:
+            known = self._out_messages.pop(packet_id, None)
+        if known is not None:
+            self._on_acknowledged(packet_id)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _handle_pubrec(self) -> MQTTErrorCode:
         """Take a PUBREC; one with a failure is the end of the message (MQTT 5, 4.3.3).

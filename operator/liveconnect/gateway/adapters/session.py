@@ -85,7 +85,7 @@ class Session:
         self._ticker: asyncio.TimerHandle | None = None
 
     def _make_client(self) -> Client:
-        client = Client(self.client_id, self._stream)
+        client = Client(self.client_id, self._stream, self._on_acknowledged)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -227,16 +227,26 @@ class Session:
     ) -> None:
         if not self._reading:
             return  # paho's word for "QoS 0 is written", with an id that may be somebody else's
-        one = self._waiting.pop(mid, None)
-        if one is None:
+        if not code.is_failure:
+            self._on_acknowledged(mid)
             return
-        self._waiting_bytes -= len(one.message.payload)
-        if code.is_failure:
+        one = self._release(mid)
+        if one is not None:
             _fail(one, RefusedError(code.getName(), code.value))
-        elif not one.done.done():
+
+    def _on_acknowledged(self, mid: int) -> None:
+        one = self._release(mid)
+        if one is not None and not one.done.done():
             one.done.set_result(None)
+
+    def _release(self, mid: int) -> _Waiting | None:
+        """Return the message that waits no longer, and let another take its place."""
+        one = self._waiting.pop(mid, None)
+        if one is not None:
+            self._waiting_bytes -= len(one.message.payload)
         if self._queued:
             self._send_queued()
+        return one
 
     def _send_queued(self) -> None:
         while self._queued and len(self._waiting) < self._limits.receive_maximum:

@@ -96,8 +96,12 @@ def _refuse_duplicates(raw: bytes) -> None:
     Without a backslash a name stands in the body as it is written here: then it is enough to
     count. (Inside a payload names may repeat; that is the payload's own affair.)
     """
-    if b"\\" not in raw and all(raw.count(name) <= 1 for name in _QUOTED):
-        return
+    if b"\\" not in raw:
+        for name in _QUOTED:
+            if raw.count(name) > 1:
+                break
+        else:
+            return
     try:
         top = json.loads(raw, object_pairs_hook=_Pairs, parse_int=_skip, parse_float=_skip)
     except RecursionError:
