@@ -1,4 +1,4 @@
-"""The operator, installed the way users do: CRD, then the Helm chart (or the rendered manifest)."""
+"""The operator, installed the way users do: by its Helm chart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from e2e.kit.cluster import Cluster
 
 NAMESPACE = "liveconnect-system"
 DEPLOYMENT = "liveconnect-operator"
-_CRDS = Path("crds")
+_CRD = "crd/liveconnectclusters.liveconnect.io"
 _CHART = Path("charts/liveconnect-operator")
 
 
@@ -35,11 +35,6 @@ def install(
     Raises:
         InstallError: When Helm fails; its output says why.
     """
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_CRDS))
-    cluster.kubectl(
-        "wait", "--for=condition=Established", "--timeout=30s",
-        "crd/liveconnectclusters.liveconnect.io",
-    )  # fmt: skip
     repository, _, tag = image.rpartition(":")
     values = {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
@@ -56,3 +51,4 @@ def install(
     )
     if done.returncode:
         raise InstallError(f"helm upgrade --install: {done.stderr.strip()}")
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", _CRD)
