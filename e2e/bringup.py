@@ -103,6 +103,9 @@ def _restart(cluster: Cluster, image: str) -> None:
             meta = body["metadata"]
             target = f"{body['kind'].lower()}/{meta['name']}"
             cluster.kubectl("rollout", "restart", target, "-n", meta["namespace"])
+            cluster.kubectl(
+                "rollout", "status", target, "-n", meta["namespace"], "--timeout=300s", timeout=310
+            )
 
 
 def _images_of(workload: Manifest) -> set[str]:
@@ -113,9 +116,7 @@ def operator(cluster: Cluster) -> None:
     """Install the operator from its chart."""
     system_helm = shutil.which("helm")
     helm = Path(system_helm) if system_helm else binaries.binary("helm")
-    install.install(
-        cluster, helm, PRODUCT_IMAGE, PRESENCE_IMAGE, fingerprint=product_archive().stem
-    )
+    install.install(cluster, helm, PRODUCT_IMAGE, PRESENCE_IMAGE)
 
 
 def is_up(where: Provider) -> bool:

@@ -19,9 +19,7 @@ class InstallError(RuntimeError):
     """Helm said no; the message is Helm's own."""
 
 
-def install(
-    cluster: Cluster, helm: Path, image: str, presence_image: str, *, fingerprint: str
-) -> None:
+def install(cluster: Cluster, helm: Path, image: str, presence_image: str) -> None:
     """Install or upgrade the operator and wait until it is ready.
 
     Args:
@@ -29,8 +27,6 @@ def install(
         helm: The helm binary.
         image: Image of operator, auth service and gateway, with its tag.
         presence_image: Image of managed presence stores.
-        fingerprint: What the image was built from: a rebuilt image under the same tag restarts
-            the operator.
 
     Raises:
         InstallError: When Helm fails; its output says why.
@@ -39,7 +35,6 @@ def install(
     values = {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
         "presenceImage": presence_image,
-        "podAnnotations": {"liveconnect.io/built-from": fingerprint},
     }
     command = [
         str(helm), "upgrade", "--install", DEPLOYMENT, str(_CHART),
