@@ -1,4 +1,4 @@
-"""`python -m hack.generate [--check]`: everything that is generated, or proof that it is in sync."""
+"""`python -m hack.generate [--check]`: writes what is generated, or proves it in sync."""
 
 from __future__ import annotations
 

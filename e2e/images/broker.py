@@ -1,4 +1,4 @@
-"""`liveconnect-dev-broker:dev`: the stand-in that speaks VerneMQ's contract, shaped like its image."""
+"""`liveconnect-dev-broker:dev`: the stand-in for VerneMQ, in an image of the same shape."""
 
 from __future__ import annotations
 

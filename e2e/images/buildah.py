@@ -26,7 +26,17 @@ def build(
     volumes: Sequence[str] = (),
 ) -> None:
     """Build a Dockerfile, layers cached."""
-    command = [*_base(), "bud", "--isolation", "chroot", "--layers", "--format", "docker", "-t", tag]
+    command = [
+        *_base(),
+        "bud",
+        "--isolation",
+        "chroot",
+        "--layers",
+        "--format",
+        "docker",
+        "-t",
+        tag,
+    ]
     for key, value in (arguments or {}).items():
         command += ["--build-arg", f"{key}={value}"]
     for volume in volumes:

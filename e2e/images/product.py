@@ -22,8 +22,8 @@ def _wheels() -> Path:
     if not (folder / ".done").exists():
         progress.run(
             "fetching locked wheels",
-            [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "--require-hashes",
-             "-r", str(lock), "-d", str(folder)],
+            [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:",
+             "--require-hashes", "-r", str(lock), "-d", str(folder)],
             log=cache() / "logs" / "wheels.log",
         )  # fmt: skip
         (folder / ".done").touch()

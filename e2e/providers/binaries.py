@@ -105,7 +105,16 @@ def binary(name: str) -> Path:
         unfinished = folder / f".{name}.new"
         progress.run(
             f"building {name}",
-            ["go", "build", "-trimpath", "-ldflags", tool.ldflags, "-o", str(unfinished), tool.package],
+            [
+                "go",
+                "build",
+                "-trimpath",
+                "-ldflags",
+                tool.ldflags,
+                "-o",
+                str(unfinished),
+                tool.package,
+            ],
             log=cache() / "logs" / f"build-{name}.log",
             cwd=ROOT / "e2e" / "tools" / tool.module,
             env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},

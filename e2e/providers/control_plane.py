@@ -116,7 +116,12 @@ class ControlPlaneProvider:
         Raises:
             StepError: it failed; the message is kubectl's.
         """
-        command = [str(binaries.binary("kubectl")), "--kubeconfig", str(self.kubeconfig()), *arguments]
+        command = [
+            str(binaries.binary("kubectl")),
+            "--kubeconfig",
+            str(self.kubeconfig()),
+            *arguments,
+        ]
         done = subprocess.run(command, input=stdin, check=False, capture_output=True, text=True)
         if done.returncode:
             raise progress.StepError(done.stderr.strip())
@@ -186,7 +191,9 @@ class ControlPlaneProvider:
                 self.kubectl(*query)
             except progress.StepError as error:
                 if time.monotonic() > deadline:
-                    logs = self._processes.log_tail("kube-apiserver") + self._processes.log_tail("kwok")
+                    logs = self._processes.log_tail("kube-apiserver") + self._processes.log_tail(
+                        "kwok"
+                    )
                     raise progress.StepError(f"{what} did not come up: {error}\n{logs}") from error
                 time.sleep(0.2)
             else:

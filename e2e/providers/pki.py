@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = datetime.timedelta(days=365)
+_LIFE = dt.timedelta(days=365)
 
 
 class Pki:
@@ -32,12 +32,18 @@ class Pki:
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(
                 x509.KeyUsage(
-                    digital_signature=True, key_cert_sign=True, crl_sign=True,
-                    content_commitment=False, key_encipherment=False, data_encipherment=False,
-                    key_agreement=False, encipher_only=False, decipher_only=False,
+                    digital_signature=True,
+                    key_cert_sign=True,
+                    crl_sign=True,
+                    content_commitment=False,
+                    key_encipherment=False,
+                    data_encipherment=False,
+                    key_agreement=False,
+                    encipher_only=False,
+                    decipher_only=False,
                 ),
                 critical=True,
-            )  # fmt: skip
+            )
             .sign(key, hashes.SHA256())
         )
         self._write("ca", certificate, key)
@@ -49,7 +55,9 @@ class Pki:
         """A file's path."""
         return str(self.folder / name)
 
-    def issue(self, name: str, common_name: str, groups: tuple[str, ...] = (), hosts: tuple[str, ...] = ()) -> None:
+    def issue(
+        self, name: str, common_name: str, groups: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
+    ) -> None:
         """Make `<name>.crt` and `<name>.key`, unless they exist."""
         if (self.folder / f"{name}.crt").exists():
             return
@@ -75,6 +83,7 @@ class Pki:
 
     def kubeconfig(self, target: Path, server: str, name: str) -> Path:
         """Write a kubeconfig that uses a client certificate, everything inside."""
+
         def inline(file: str) -> str:
             import base64  # noqa: PLC0415 - only here
 
@@ -110,7 +119,9 @@ class Pki:
         target.chmod(0o600)
         return target
 
-    def _write(self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    def _write(
+        self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    ) -> None:
         (self.folder / f"{name}.key").write_bytes(_pem(key))
         (self.folder / f"{name}.key").chmod(0o600)
         (self.folder / f"{name}.crt").write_bytes(
@@ -118,15 +129,17 @@ class Pki:
         )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_before(now - dt.timedelta(minutes=5))
         .not_valid_after(now + _LIFE)
     )
 

@@ -47,7 +47,11 @@ class Processes:
     def log_tail(self, name: str, lines: int = 8) -> str:
         """The end of a process's log."""
         path = self._logs / f"{name}.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+        return (
+            "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+            if path.exists()
+            else ""
+        )
 
     def stop_all(self) -> None:
         """End everything that was noted, in the reverse order of the start."""
@@ -71,8 +75,10 @@ class Processes:
 
 
 def _born(pid: int) -> str:
-    """Start time of a process in clock ticks, empty when it is gone or a zombie: with the pid it
-    names a process for good."""
+    """Start time of a process in clock ticks, empty when it is gone or a zombie.
+
+    With the pid it names a process for good.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -45,7 +45,9 @@ def ensure(packages: dict[str, str]) -> None:
     logs = cache() / "logs"
     # policy-rc.d would be the usual way to keep services down; RUNLEVEL=1 does it for one run.
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    progress.run("apt-get update", ["apt-get", "update", "-qq"], log=logs / "apt-update.log", env=env)
+    progress.run(
+        "apt-get update", ["apt-get", "update", "-qq"], log=logs / "apt-update.log", env=env
+    )
     progress.run(
         f"apt-get install {' '.join(missing)}",
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],

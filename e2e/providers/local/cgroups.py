@@ -14,7 +14,9 @@ _ROOT = Path("/sys/fs/cgroup")
 def _hierarchies() -> list[Path]:
     if (_ROOT / "cgroup.controllers").exists():
         return [_ROOT]
-    return [p for p in _ROOT.iterdir() if p.is_dir() and not p.is_symlink() and (p / "tasks").exists()]
+    return [
+        p for p in _ROOT.iterdir() if p.is_dir() and not p.is_symlink() and (p / "tasks").exists()
+    ]
 
 
 def make(name: str) -> None:
@@ -48,7 +50,9 @@ def remove(name: str) -> None:
     for hierarchy in _hierarchies():
         group = hierarchy / name
         if group.exists():
-            folders = sorted((p for p in group.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
+            folders = sorted(
+                (p for p in group.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)
+            )
             for folder in [*folders, group]:
                 with contextlib.suppress(OSError):
                     folder.rmdir()

@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -24,7 +25,9 @@ class Cloud:
     """One pass serves whatever waits."""
 
     def __init__(self, api: client.CoreV1Api, folder: Path) -> None:
-        self._api = api
+        # Every field of the client's models is optional to the type checker; what the API server
+        # sends has them.
+        self._api: Any = api
         self._folder = folder
 
     def serve(self) -> None:
@@ -39,7 +42,7 @@ class Cloud:
             if wanted and not claim.metadata.deletion_timestamp:
                 self._volume(claim)
 
-    def _volume(self, claim: client.V1PersistentVolumeClaim) -> None:
+    def _volume(self, claim: Any) -> None:
         name = f"pvc-{claim.metadata.uid}"
         path = self._folder / name
         path.mkdir(parents=True, exist_ok=True)
@@ -86,7 +89,7 @@ class Cloud:
 
 def main(kubeconfig: str, folder: str) -> None:
     """Serve until killed; the API server may come and go."""
-    config.load_kube_config(kubeconfig)
+    config.load_kube_config(kubeconfig)  # type: ignore[no-untyped-call] # theirs is untyped
     cloud = Cloud(client.CoreV1Api(), Path(folder))
     while True:
         try:

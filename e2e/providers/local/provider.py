@@ -56,7 +56,16 @@ class LocalProvider:
     def load_image(self, archive: Path) -> None:
         """Import an image archive into the node's containerd."""
         socket = self._folder / "containerd.sock"
-        command = [binaries.binary("ctr"), "-a", socket, "-n", "k8s.io", "images", "import", archive]
+        command = [
+            binaries.binary("ctr"),
+            "-a",
+            socket,
+            "-n",
+            "k8s.io",
+            "images",
+            "import",
+            archive,
+        ]
         done = subprocess.run(
             [str(part) for part in command], check=False, capture_output=True, text=True
         )
@@ -73,7 +82,7 @@ class LocalProvider:
         if self._folder.exists():
             shutil.rmtree(self._folder)
         for link in Path("/var/log/containers").glob("*.log"):
-            if link.is_symlink() and str(self._folder) in os.readlink(link):
+            if link.is_symlink() and str(self._folder) in str(link.readlink()):
                 link.unlink()
 
     @staticmethod
@@ -162,7 +171,7 @@ class LocalProvider:
         config = self._folder / "containerd.toml"
         config.write_text(settings.containerd(self._folder, shim))
         self._start("containerd", "--config", str(config), "--log-level", "warn")
-        self._wait_for(lambda: (self._folder / "containerd.sock").exists(), "containerd", 30)
+        self._wait_for((self._folder / "containerd.sock").exists, "containerd", 30)
         from e2e.images.pause import pause_archive  # noqa: PLC0415 - images are built on providers
 
         self.load_image(pause_archive())
@@ -199,7 +208,12 @@ class LocalProvider:
         Raises:
             StepError: it failed.
         """
-        command = [str(binaries.binary("kubectl")), "--kubeconfig", str(self.kubeconfig()), *arguments]
+        command = [
+            str(binaries.binary("kubectl")),
+            "--kubeconfig",
+            str(self.kubeconfig()),
+            *arguments,
+        ]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise progress.StepError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
@@ -238,7 +252,7 @@ class LocalProvider:
         self._wait_for(ready, "the node", 90)
 
     def _end_shims(self) -> None:
-        """containerd's shims outlive it; ours carry our socket in their command line."""
+        """Containerd's shims outlive it; ours carry our socket in their command line."""
         mark = str(self._folder / "containerd.sock").encode()
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:

@@ -13,12 +13,12 @@ PAUSE_IMAGE = "docker.io/library/liveconnect-pause:1"
 
 
 def containerd(folder: Path, shim: Path) -> str:
-    """containerd 2.x; its own root, state and socket."""
+    """Containerd 2.x; its own root, state and socket."""
     return f"""\
 version = 3
 root = "{folder}/containerd/root"
 state = "{folder}/containerd/state"
-disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.tracing.processor.v1.otlp"]
+disabled_plugins = ["io.containerd.nri.v1.nri"]
 
 [grpc]
   address = "{folder}/containerd.sock"

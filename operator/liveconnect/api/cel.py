@@ -20,7 +20,7 @@ RULES: dict[str, list[Rule]] = {
     "": [
         _rule(
             f"self.metadata.name.size() <= {MAX_NAME_LENGTH}",
-            f"metadata.name: at most {MAX_NAME_LENGTH} characters, pods and labels are named after it",
+            f"metadata.name: at most {MAX_NAME_LENGTH} characters: pods are named after it",
         ),
         _rule(
             "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",

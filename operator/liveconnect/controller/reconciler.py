@@ -78,7 +78,7 @@ class Reconciler:
             resync = await self._pass(cluster, body, now)
         except (KubeError, BrokerError) as error:
             return await self._fail(body, Reason.RECONCILE_FAILED, str(error), now)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the loop never ends for a bug
             _LOG.exception("%s/%s: unexpected error", cluster.namespace, cluster.name)
             why = f"unexpected {type(error).__name__}; the operator's log has it"
             return await self._fail(body, Reason.RECONCILE_FAILED, why, now)
@@ -89,7 +89,7 @@ class Reconciler:
         names = Names(cluster.name, cluster.namespace, self.settings.cluster_domain)
         self.credentials = self.credentials or await self._credentials(names)
         digests, missing = await self._references(cluster)
-        observed = await self._observe(cluster, names, body, missing)
+        observed = await self._observe(cluster, body, missing)
         decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
         self.memory = decided.memory
         await self._write_status(body, decided)
@@ -99,11 +99,9 @@ class Reconciler:
         return decided.resync
 
     async def _observe(
-        self, cluster: Cluster, names: Names, body: Manifest, missing: tuple[str, ...]
+        self, cluster: Cluster, body: Manifest, missing: tuple[str, ...]
     ) -> Observed:
-        pods = tuple(
-            pod_view(p) for p in self.children.pods(cluster.namespace, cluster.name)
-        )
+        pods = tuple(pod_view(p) for p in self.children.pods(cluster.namespace, cluster.name))
         assert self.credentials is not None  # noqa: S101 - set by the pass
         return Observed(
             children=self.children.objects(cluster.namespace, cluster.name),
@@ -192,9 +190,7 @@ class Reconciler:
         applied = await self.kube.apply(manifest)
         generation = int(applied["metadata"].get("generation", 0))
         key = ObjectKey.of(manifest)
-        self.memory = replace(
-            self.memory, applied={**self.memory.applied, key: generation}
-        )
+        self.memory = replace(self.memory, applied={**self.memory.applied, key: generation})
 
     async def _write_status(self, body: Manifest, decided: Plan) -> None:
         status = decided.status.model_dump(mode="json")
@@ -214,7 +210,8 @@ class Reconciler:
             except KubeError as error:
                 _LOG.warning("%s", error)
         jitter = 0.75 + secrets.randbelow(50) / 100
-        return min(_RETRY * 2 ** min(self.failures - 1, 5), _MAX_RETRY) * jitter
+        backoff: timedelta = _RETRY * (1 << min(self.failures - 1, 5))
+        return min(backoff, _MAX_RETRY) * jitter
 
 
 def pod_view(pod: Manifest) -> PodView:

@@ -69,7 +69,7 @@ def test_templates_never_glue_values() -> None:
             assert not glued.search(outside), f"{template.name}:{number}: {line}"
 
 
-HOSTILE = ['a: b\n  c: d', "yes", '{{ 1 }}', "x\u0000y", "'\"\\", "- a", "null", "\u2028"]
+HOSTILE = ["a: b\n  c: d", "yes", "{{ 1 }}", "x\u0000y", "'\"\\", "- a", "null", "\u2028"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -80,7 +80,8 @@ def test_hostile_strings_stay_strings(text: str) -> None:
     spec = sample.spec.model_copy(update={"subscribers": subscribers})
     manifests = rendered(sample.model_copy(update={"spec": spec}))
     found = next(
-        m for m in manifests
+        m
+        for m in manifests
         if m["kind"] == "Service" and m["metadata"]["name"].endswith("-subscriber")
     )
     assert found["metadata"]["annotations"]["note"] == text

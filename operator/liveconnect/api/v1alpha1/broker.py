@@ -64,9 +64,7 @@ class Broker(ApiModel):
     acceptEULA: bool = False
     """Says that you accept the end user licence agreement of VerneMQ's official images. Needed for
     images named `vernemq/vernemq`; images that you built yourself do not need it."""
-    config: Annotated[
-        dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=100)
-    ] = {}
+    config: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=100)] = {}
     """Further keys of `vernemq.conf`, as strings. Keys that the operator renders itself (listeners,
     plugins, webhooks, node name, cookie, anonymous access, netsplit switches) are refused."""
     netsplit: Netsplit = Netsplit.AVAILABLE

@@ -108,7 +108,12 @@ class HttpBrokers:
             _LOG.info("leave of %s: %s; the member lists will tell", node, error)
 
     async def _run(
-        self, ip: str, api_key: str, words: str, params: dict[str, str], limit: aiohttp.ClientTimeout
+        self,
+        ip: str,
+        api_key: str,
+        words: str,
+        params: dict[str, str],
+        limit: aiohttp.ClientTimeout,
     ) -> None:
         # A flag is a bare word in the query (`&--kill_sessions`), as vmq-admin's own.
         query = "&".join(f"{k}={quote(v)}" if v else k for k, v in params.items())
@@ -129,7 +134,9 @@ def _base(ip: str) -> str:
 
 
 def _parse(pod: str, members: Any, listeners: Any, metrics: str) -> BrokerView:
-    rows = [row for row in listeners["table"] if row["type"] in {"mqtt", "mqttws", "mqtts", "mqttwss"}]
+    rows = [
+        row for row in listeners["table"] if row["type"] in {"mqtt", "mqttws", "mqtts", "mqttwss"}
+    ]
     counts = _metrics(metrics)
     return BrokerView(
         pod=pod,
@@ -142,8 +149,11 @@ def _parse(pod: str, members: Any, listeners: Any, metrics: str) -> BrokerView:
 
 
 def _metrics(text: str) -> dict[str, int]:
-    """Sums over the labels of the metrics that we read. Only their lines are parsed: a node
-    exposes some 200 metrics, and this runs for every node on every pass."""
+    """Sum the metrics that we read over their labels.
+
+    Only their lines are parsed: a node exposes some 200 metrics, and this runs for every node on
+    every pass.
+    """
     wanted = (_CONNECTIONS, _CONNECTS, _QUEUES)
     lines = "\n".join(line for line in text.splitlines() if line.startswith(wanted))
     sums: dict[str, int] = {}

@@ -52,14 +52,14 @@ class Kube:
             kubernetes.aio.config.ConfigException: when there is neither.
         """
         try:
-            config.load_incluster_config()
+            config.load_incluster_config()  # type: ignore[no-untyped-call] # untyped there
         except config.ConfigException:
-            await config.load_kube_config()
+            await config.load_kube_config()  # type: ignore[no-untyped-call] # untyped there
         return cls(client.ApiClient())
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()
+        await self._api.close()  # type: ignore[no-untyped-call] # untyped there
 
     async def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply; the field manager takes what it states.
@@ -133,7 +133,7 @@ class Kube:
         )
         try:
             response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-            raw = await response.read()
+            raw = await response.read()  # type: ignore[no-untyped-call] # untyped there
         except (OSError, TimeoutError) as error:
             raise KubeError(what, 0, f"the API server does not answer ({error})") from error
         if response.status >= 400:

@@ -119,10 +119,12 @@ class Controller:
 
 
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """kopf's own connection: in-cluster, else by the kubeconfig."""
+    """Kopf's own connection: in-cluster, else by the kubeconfig."""
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
 def emit(body: Manifest, event: Event) -> None:
     """Post a Kubernetes event on the object."""
-    kopf.event(body, type=event.type, reason=event.reason, message=event.message)
+    # kopf builds the reference from a body of its own type; any mapping is one.
+    reference: Any = body
+    kopf.event(reference, type=event.type, reason=event.reason, message=event.message)

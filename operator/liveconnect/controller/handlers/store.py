@@ -42,7 +42,8 @@ class Store:
     def pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Pods of both pools."""
         return tuple(
-            body for key, body in sorted(self._of(namespace, cluster).items())
+            body
+            for key, body in sorted(self._of(namespace, cluster).items())
             if key.kind == "Pod" and "liveconnect.io/pool" in (body["metadata"].get("labels") or {})
         )
 

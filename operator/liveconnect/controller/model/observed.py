@@ -70,8 +70,11 @@ class LoadSample:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What a pass remembers of the passes before it. Losing it costs time, never correctness:
-    joins are asked for again, the stabilisation window starts anew."""
+    """What a pass remembers of the passes before it.
+
+    Losing it costs time, never correctness: joins are asked for again, the stabilisation window
+    starts anew.
+    """
 
     joins: Mapping[str, datetime] = field(default_factory=dict)
     """Pods whose join was asked for, and when."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from liveconnect.api.v1alpha1 import AutoscalingMode, Cluster, Condition, ConditionStatus, PoolStatus
+from liveconnect.api.v1alpha1 import (
+    AutoscalingMode,
+    Cluster,
+    Condition,
+    ConditionStatus,
+    PoolStatus,
+)
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
@@ -18,7 +24,7 @@ Verdict = tuple[ConditionStatus, str, str]
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 
-def conditions(
+def conditions(  # noqa: PLR0913 - everything that a pass knows
     cluster: Cluster,
     names: Names,
     observed: Observed,
@@ -91,7 +97,9 @@ def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict
     status = child.get("status", {})
     wanted = int(child.get("spec", {}).get("replicas", 1))
     ready = int(status.get("readyReplicas", 0))
-    current = int(status.get("observedGeneration", 0)) >= int(child["metadata"].get("generation", 0))
+    current = int(status.get("observedGeneration", 0)) >= int(
+        child["metadata"].get("generation", 0)
+    )
     text = f"{name}: {ready}/{wanted} pods ready"
     if current and ready >= wanted:
         return TRUE, Reason.READY, text
@@ -120,7 +128,8 @@ def _progressing(observed: Observed, size: Sizes, membership: Membership) -> Ver
         key.name
         for key, child in sorted(observed.children.items())
         if key.kind == "StatefulSet"
-        and child.get("status", {}).get("updateRevision") != child.get("status", {}).get("currentRevision")
+        and child.get("status", {}).get("updateRevision")
+        != child.get("status", {}).get("currentRevision")
     ]
     if rolling:
         return TRUE, Reason.ROLLING_OUT, f"rolling out: {', '.join(rolling)}"

@@ -9,8 +9,10 @@ from liveconnect.controller.model.observed import Observed
 
 
 def covers(observed: Any, desired: Any) -> bool:
-    """Whether everything desired is in the observed value: objects may have more keys, lists must
-    have as many items."""
+    """Whether everything desired is in the observed value.
+
+    Objects may have more keys, lists must have as many items.
+    """
     if isinstance(desired, dict):
         return isinstance(observed, dict) and all(
             key in observed and covers(observed[key], value) for key, value in desired.items()
@@ -37,7 +39,9 @@ def why_apply(desired: Manifest, observed: Observed) -> str:
     meta, wanted = child["metadata"], desired["metadata"]
     if meta.get("deletionTimestamp"):
         return ""  # it can only be made anew once it is gone; its deletion wakes us
-    if (meta.get("annotations") or {}).get(HASH_ANNOTATION) != wanted["annotations"][HASH_ANNOTATION]:
+    if (meta.get("annotations") or {}).get(HASH_ANNOTATION) != wanted["annotations"][
+        HASH_ANNOTATION
+    ]:
         return "the desired state changed"
     if key not in observed.memory.applied:
         return "this operator has not applied it yet"

@@ -1,5 +1,6 @@
-"""An intended leave, step by step; each step is found from what is observed, so that any process
-may die at any of them.
+"""An intended leave, step by step.
+
+Each step is found from what is observed, so that any process may die at any of them.
 
 Written down on the StatefulSet → listeners stop (readiness takes the node out of the endpoints) →
 sessions and queues move, the node leaves → it is gone from every member list → one pod less → its

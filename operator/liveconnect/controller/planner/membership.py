@@ -45,7 +45,9 @@ class Membership:
         return not self.actions and not self.missing and len(self.core) > 0
 
 
-def _core(names: Names, views: Mapping[str, BrokerView], pods: tuple[PodView, ...]) -> frozenset[str]:
+def _core(
+    names: Names, views: Mapping[str, BrokerView], pods: tuple[PodView, ...]
+) -> frozenset[str]:
     """The member list that the most nodes share; a lone first publisher when nobody has any."""
     lists: dict[frozenset[str], int] = {}
     for pod, view in views.items():
@@ -67,10 +69,13 @@ def _state(pod: PodView, view: BrokerView | None, core: frozenset[str], node: st
     return "Joining"
 
 
-def _running_core_pod(names: Names, views: Mapping[str, BrokerView], core: frozenset[str]) -> str | None:
+def _running_core_pod(
+    names: Names, views: Mapping[str, BrokerView], core: frozenset[str]
+) -> str | None:
     """A reachable pod of the core that is not on its way out, the first by name."""
     candidates = sorted(
-        pod for pod, view in views.items()
+        pod
+        for pod, view in views.items()
         if view.reachable and names.node(pod) in core and not view.suspended
     )
     return candidates[0] if candidates else None
@@ -89,7 +94,9 @@ def plan_membership(
             forgotten here.
         now: The time of the pass.
     """
-    pods = tuple(sorted(observed.pods, key=lambda p: wanted.index(p.name) if p.name in wanted else 999))
+    pods = tuple(
+        sorted(observed.pods, key=lambda p: wanted.index(p.name) if p.name in wanted else 999)
+    )
     views = {p.name: observed.brokers[p.name] for p in pods if p.name in observed.brokers}
     core = _core(names, views, tuple(p for p in pods if p.name in wanted))
     down = _members_down(views, core, names)
@@ -99,10 +106,7 @@ def plan_membership(
         absences={node: observed.memory.absences.get(node, now) for node in down},
     )
     states = {p.name: _state(p, views.get(p.name), core, names.node(p.name)) for p in pods}
-    missing = tuple(
-        p for p in wanted
-        if p != leaving and not _agrees(p, views, core, names)
-    )
+    missing = tuple(p for p in wanted if p != leaving and not _agrees(p, views, core, names))
     forget = _forget(names, views, core, memory, wanted, leaving, now)
     join = None if forget else _join(names, views, core, memory, missing, now)
     actions: tuple[Action, ...] = ()
@@ -118,7 +122,12 @@ def plan_membership(
 
 def _agrees(pod: str, views: Mapping[str, BrokerView], core: frozenset[str], names: Names) -> bool:
     view = views.get(pod)
-    return view is not None and len(core) > 0 and frozenset(view.members) == core and names.node(pod) in core
+    return (
+        view is not None
+        and len(core) > 0
+        and frozenset(view.members) == core
+        and names.node(pod) in core
+    )
 
 
 def _members_down(
@@ -127,12 +136,11 @@ def _members_down(
     """Members of the core that every reachable member of it calls not running."""
     speakers = [v for p, v in views.items() if v.reachable and names.node(p) in core]
     return frozenset(
-        node for node in core
-        if speakers and all(not v.members.get(node, False) for v in speakers)
+        node for node in core if speakers and all(not v.members.get(node, False) for v in speakers)
     )
 
 
-def _forget(
+def _forget(  # noqa: PLR0913 - the pass, taken apart
     names: Names,
     views: Mapping[str, BrokerView],
     core: frozenset[str],
@@ -183,7 +191,7 @@ def _wipe(
     core: frozenset[str],
     missing: tuple[str, ...],
 ) -> tuple[Delete, ...]:
-    """The claim and the pod of a node that believes in others who do not list it (a forgotten member)."""
+    """The claim and the pod of a node whose members do not list it (a forgotten one)."""
     for pod in missing:
         view = views.get(pod)
         node = names.node(pod)

@@ -85,7 +85,12 @@ def plan(
         Apply(manifest, why) for manifest in desired if (why := why_apply(manifest, observed))
     ]
     steps = _membership_steps(names, size, membership, observed, leaving, left=left)
-    actions = (*applies, *_prunes(desired, observed), *_stale_claims(names, replicas, observed), *steps)
+    actions = (
+        *applies,
+        *_prunes(desired, observed),
+        *_stale_claims(names, replicas, observed),
+        *steps,
+    )
     memory = replace(
         membership.memory,
         samples=_samples(observed, now),
@@ -99,9 +104,7 @@ def plan(
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:
     """Pods that shall be members: those of the StatefulSets, but for the one that leaves."""
     pods = [
-        names.pod(pool, ordinal)
-        for pool in Pool
-        for ordinal in range(max(size.current[pool], 0))
+        names.pod(pool, ordinal) for pool in Pool for ordinal in range(max(size.current[pool], 0))
     ]
     return tuple(p for p in pods if p != size.leaving)
 
@@ -134,14 +137,13 @@ def _claims_from(names: Names, pool: Pool, ordinal: int, observed: Observed) -> 
     """Claims of ordinals that the pool does not have: another life's state."""
     prefix = names.claim(f"{names.pool(pool)}-")
     return sorted(
-        claim for claim in observed.claims
-        if claim.startswith(prefix) and int(claim[len(prefix):]) >= ordinal
+        claim
+        for claim in observed.claims
+        if claim.startswith(prefix) and int(claim[len(prefix) :]) >= ordinal
     )
 
 
-def _stale_claims(
-    names: Names, replicas: Mapping[Pool, int], observed: Observed
-) -> list[Delete]:
+def _stale_claims(names: Names, replicas: Mapping[Pool, int], observed: Observed) -> list[Delete]:
     """Volumes of nodes that have left, once their pods are gone."""
     alive = {names.claim(p.name) for p in observed.pods}
     return [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
+
 from liveconnect.api.v1alpha1 import (
     AutoscalingStatus,
     Cluster,
@@ -21,7 +23,7 @@ from liveconnect.controller.planner.sizes import Sizes
 from liveconnect.controller.planner.transition import transition
 
 
-def summarise(
+def summarise(  # noqa: PLR0913 - everything that a pass knows
     cluster: Cluster,
     names: Names,
     observed: Observed,
@@ -31,7 +33,7 @@ def summarise(
     now: datetime,
 ) -> Status:
     """The whole status of one pass."""
-    pools = {pool: _pool(names, observed, size, memory, pool) for pool in Pool}
+    pools = {pool: _pool(observed, size, memory, pool) for pool in Pool}
     subscribers = pools[Pool.SUBSCRIBER]
     return Status(
         observedGeneration=cluster.generation,
@@ -60,7 +62,7 @@ def failed(
     }
 
 
-def _pool(names: Names, observed: Observed, size: Sizes, memory: Memory, pool: Pool) -> PoolStatus:
+def _pool(observed: Observed, size: Sizes, memory: Memory, pool: Pool) -> PoolStatus:
     pods = observed.pool(pool)
     views = [observed.brokers[p.name] for p in pods if p.name in observed.brokers]
     ready = sum(p.ready for p in pods)
@@ -79,7 +81,7 @@ def _rate(memory: Memory, pods: set[str]) -> int:
     """CONNECT packets a minute over the samples at hand; a restarted counter begins at zero."""
     total, seconds = 0, 0.0
     samples = memory.samples
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         seconds += (after.at - before.at).total_seconds()
         for pod in pods & after.connects.keys() & before.connects.keys():
             delta = after.connects[pod] - before.connects[pod]
@@ -93,7 +95,7 @@ def _autoscaling(observed: Observed, size: Sizes, now: datetime) -> AutoscalingS
     before = observed.status.get("autoscaling") or {}
     last = before.get("lastScaleTime")
     changed = size.current[Pool.SUBSCRIBER] != size.target[Pool.SUBSCRIBER]
-    moment = now if changed else (datetime.fromisoformat(last.replace("Z", "+00:00")) if last else None)
+    moment = now if changed else (datetime.fromisoformat(last) if last else None)
     return AutoscalingStatus(recommended=size.scale.recommended, lastScaleTime=moment)
 
 

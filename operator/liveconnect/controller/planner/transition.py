@@ -20,7 +20,7 @@ def transition(
     before = old.get(kind)
     since = now
     if before and before.get("status") == status.value:
-        since = datetime.fromisoformat(before["lastTransitionTime"].replace("Z", "+00:00"))
+        since = datetime.fromisoformat(before["lastTransitionTime"])
     return Condition(
         type=kind,
         status=status,

@@ -64,9 +64,7 @@ def _secret(name: str, content: dict[str, str]) -> Manifest:
 
 def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple[str, Manifest]]:
     credentials = inputs.credentials
-    broker = _secret(
-        names.broker, {"cookie": credentials.cookie, "api-key": credentials.api_key}
-    )
+    broker = _secret(names.broker, {"cookie": credentials.cookie, "api-key": credentials.api_key})
     if not managed:
         return [("broker", broker)]
     password = credentials.presence_password

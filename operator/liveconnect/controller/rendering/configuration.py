@@ -36,7 +36,9 @@ NETSPLIT_SWITCHES = tuple(
     f"allow_{act}_during_netsplit" for act in ("register", "publish", "subscribe", "unsubscribe")
 )
 AUTH_HOOKS = tuple(
-    f"auth_on_{act}{version}" for act in ("register", "publish", "subscribe") for version in ("", "_m5")
+    f"auth_on_{act}{version}"
+    for act in ("register", "publish", "subscribe")
+    for version in ("", "_m5")
 )
 #: No on_register_m5 is left out: an MQTT 5 client would never be online.
 PRESENCE_HOOKS = (
@@ -69,7 +71,7 @@ class Hook:
 
 def is_official_image(image: str) -> bool:
     """Whether this is one of VerneMQ's own images (under their EULA; only they know the key)."""
-    repository = image.split("@")[0]
+    repository = image.split("@", maxsplit=1)[0]
     if ":" in repository.rsplit("/", 1)[-1]:
         repository = repository.rsplit(":", 1)[0]
     return repository in {"vernemq/vernemq", "docker.io/vernemq/vernemq"}
@@ -83,8 +85,11 @@ def listeners(cluster: Cluster, pool: Pool) -> list[Listener]:
 
 
 def hooks(names: Names, pool: Pool) -> list[Hook]:
-    """The hooks of a pool's nodes. Authentication and presence have endpoints, and so connection
-    pools in the broker, of their own; the URL carries what the bodies do not: pool and node."""
+    """The hooks of a pool's nodes.
+
+    Authentication and presence have endpoints, and so connection pools in the broker, of their
+    own; the URL carries what the bodies do not: pool and node.
+    """
     base = f"http://{names.host(names.auth)}:{SERVICE_PORT}/hooks"
     plans = [("auth", AUTH_HOOKS)]
     if pool is Pool.SUBSCRIBER:

@@ -114,7 +114,9 @@ def auth_deployment(
     volumes = [
         _config(names.auth),
         _api_access(),
-        _secret_mount("presence", "/etc/liveconnect/presence", secret, [{"key": key, "path": "url"}]),
+        _secret_mount(
+            "presence", "/etc/liveconnect/presence", secret, [{"key": key, "path": "url"}]
+        ),
     ]
     for index, provider in enumerate(cluster.spec.auth.tokens):
         reference = provider.jwt.jwksSecretRef
@@ -164,7 +166,7 @@ def gateway_deployment(
     )  # fmt: skip
 
 
-def _deployment(  # noqa: PLR0913 - the one place that knows the template's variables
+def _deployment(
     cluster: Cluster,
     settings: RenderSettings,
     name: str,
@@ -210,9 +212,7 @@ def presence_stateful_set(
         name=names.presence,
         selector=names.selector("presence"),
         pod_labels=pod_labels,
-        config_hash=digest(
-            [presence_config_map(names)["data"], credentials.presence_password]
-        ),
+        config_hash=digest([presence_config_map(names)["data"], credentials.presence_password]),
         service_account=names.broker,
         pull_secrets=[s.model_dump() for s in cluster.spec.broker.imagePullSecrets],
         image=store.image or settings.presence_image,

@@ -71,12 +71,14 @@ class Kube:
         self.namespace = namespace
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        """kubectl in the test's namespace."""
+        """Kubectl in the test's namespace."""
         return self.plane.kubectl("-n", self.namespace, *arguments, stdin=stdin)
 
     def apply(self, manifest: dict[str, Any]) -> None:
         """Server-side apply as a user."""
-        self("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(manifest))
+        self(
+            "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(manifest)
+        )
 
     def get(self, what: str, name: str) -> dict[str, Any]:
         """One object."""
@@ -96,7 +98,13 @@ def kube(
     request: pytest.FixtureRequest,
 ) -> Iterator[Kube]:
     """A namespace of the test's own."""
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower()[:50].rstrip("-")
+    name = (
+        request.node.name.replace("_", "-")
+        .replace("[", "-")
+        .replace("]", "")
+        .lower()[:50]
+        .rstrip("-")
+    )
     control_plane.kubectl("create", "namespace", name)
     yield Kube(control_plane, name)
     if request.node.session.testsfailed:

@@ -123,7 +123,9 @@ def test_a_missing_secret_is_said_and_healed_while_others_go_on(
     }
     kube.apply(cluster("broken", auth={"tokens": [{"jwt": jwt}]}))
     kube.apply(cluster("sound"))
-    condition = eventually(lambda: (c := ready(kube, "broken"))["reason"] == "MissingReference" and c)
+    condition = eventually(
+        lambda: (c := ready(kube, "broken"))["reason"] == "MissingReference" and c
+    )
     assert "there is no Secret keys" in condition["message"]
     eventually(lambda: "deployment.apps/sound-auth" in kube.names("deployments"))
     kube("create", "secret", "generic", "keys", "--from-literal=jwks.json={}")
@@ -137,7 +139,9 @@ def test_idle_writes_nothing(kube: Kube, eventually: Eventually) -> None:
     def versions() -> str:
         kinds = ",".join(k for k in KINDS if k not in {"statefulsets", "deployments"})
         path = "{range .items[*]}{.metadata.uid}={.metadata.resourceVersion} {end}"
-        return kube("get", kinds, "-l", "app.kubernetes.io/part-of=liveconnect", "-o", f"jsonpath={path}")
+        return kube(
+            "get", kinds, "-l", "app.kubernetes.io/part-of=liveconnect", "-o", f"jsonpath={path}"
+        )
 
     settled = versions()
     # Several passes later (one is due every two seconds while the pods are not ready) …

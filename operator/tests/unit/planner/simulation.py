@@ -145,7 +145,10 @@ class World:
                 applied["metadata"]["generation"] = self.generations[key]
                 self.children[key] = applied
                 self.memory = Memory(
-                    **{**vars(self.memory), "applied": {**self.memory.applied, key: self.generations[key]}}
+                    **{
+                        **vars(self.memory),
+                        "applied": {**self.memory.applied, key: self.generations[key]},
+                    }
                 )
             case Delete(key, _, _):
                 self.delete(key)

@@ -219,7 +219,7 @@ def test_whatever_happens_it_converges_and_never_breaks_the_contract(events: lis
         elif event == "amnesia":
             world.memory = type(world.memory)()
         elif event == "drift" and world.children:
-            world.children.pop(sorted(world.children)[0])
+            world.children.pop(min(world.children))
         before = {p: world.replicas(p) for p in Pool}
         for _ in range(5):
             world.step()
