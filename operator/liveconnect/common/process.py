@@ -1,4 +1,4 @@
-"""Life of a service process: event loop, HTTP server, health, draining."""
+"""Life of a service process: event loop, health, draining."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from liveconnect.common.logs import get_logger
 from liveconnect.common.metrics import exposition
 from liveconnect.common.problem import problem_middleware
-from liveconnect.common.settings import ServiceSettings
 
 KEEP_ALIVE_SECONDS: Final = 75.0
 """Longer than the 60 s that VerneMQ keeps an idle connection: closing first would race with its
@@ -97,35 +96,9 @@ def service_application(
     return app
 
 
-async def serve(app: web.Application, settings: ServiceSettings) -> None:
-    """Serve until SIGTERM, then drain: not ready first, then no new requests, then none at all.
-
-    Args:
-        app: made by `service_application`; its clean-up contexts run around the serving.
-        settings: address and drain times.
-    """
-    draining = app[DRAINING]
-    draining.install()
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        shutdown_timeout=settings.drain_timeout_seconds,
-    )
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
-        _log.info("listening", address=[list(address[:2]) for address in runner.addresses])
-        await draining.wait()
-        await asyncio.sleep(settings.drain_delay_seconds)
-    finally:
-        await runner.cleanup()
-    _log.info("ended")
-
-
 def _new_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop  # noqa: PLC0415 - an extra of the webhook; the gateway does without
+        import uvloop  # noqa: PLC0415 - an extra of the two services; the controller does without
     except ImportError:
         return None
     return uvloop.new_event_loop
