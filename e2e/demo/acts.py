@@ -58,12 +58,12 @@ def _up(screen: Screen) -> int:
 def _story(screen: Screen, cluster: Cluster, issuer: Issuer) -> Address:
     """Play the story; return where phones connect to."""
     screen.title("The story")
-    with screen.act("phone and microservice are on stage"):
+    with screen.act("phone and microservice are on stage", announced=False):
         stage = Stage(cluster, issuer)
     try:
         for step in STEPS:
             table = step.name == "counts"
-            with screen.act(step.title):
+            with screen.act(step.title, announced=False):
                 seen = step.play(stage)
             if table:
                 screen.verbatim(f"\n{seen}")

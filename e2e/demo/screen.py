@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import fill
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.text import Text
 
 _INDENT = 4
@@ -42,21 +42,22 @@ class Screen:
 
     def line(self, text: str) -> None:
         """Print a line of detail."""
-        self._console.print(Padding(Text(text, style="dim"), (0, 0, 0, _INDENT)))
+        self._indented(text, "dim")
 
     def verbatim(self, text: str) -> None:
         """Print text as it is, never wrapped: it is meant to be copied."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def act(self, title: str) -> Iterator[None]:
-        """Announce something, and say how it ended.
+    def act(self, title: str, *, announced: bool = True) -> Iterator[None]:
+        """Announce something, unless it is over in a moment, and say how it ended.
 
         Raises:
             ActError: From whatever went wrong inside.
         """
         begun = time.monotonic()
-        self._console.print(f"  [cyan]…[/cyan] {escape(title)}")
+        if announced:
+            self._console.print(f"  [cyan]…[/cyan] {escape(title)}")
         try:
             yield
         except Exception as error:
@@ -68,4 +69,11 @@ class Screen:
 
     def trouble(self, error: BaseException) -> None:
         """Print why something went wrong."""
-        self._console.print(Padding(Text(f"{error}", style="red"), (0, 0, 0, _INDENT)))
+        self._indented(str(error), "red")
+
+    def _indented(self, text: str, style: str) -> None:
+        margin = " " * _INDENT
+        width = self._console.width
+        for row in text.splitlines():
+            wrapped = fill(row, width, initial_indent=margin, subsequent_indent=margin)
+            self._console.print(Text(wrapped, style=style))

@@ -8,6 +8,8 @@ from e2e.kit.cluster import Cluster, Manifest, condition
 from e2e.kit.eventually import eventually
 from e2e.kit.samples import KIND
 
+_PARTS = ("MeshVerified", "AuthReady", "GatewayReady", "PresenceReady")
+
 
 def wait_ready(
     cluster: Cluster,
@@ -24,7 +26,7 @@ def wait_ready(
         name: Of the object.
         namespace: Of the object.
         within: Seconds to wait at most.
-        say: Is told each new message of the Ready condition.
+        say: Is told of progress, in a line.
     """
     told: list[str] = [""]
 
@@ -32,9 +34,10 @@ def wait_ready(
         body = cluster.existing(KIND, name, namespace)
         seen = condition(body, "Ready")
         message = f"{seen.get('status', 'no status')}: {seen.get('message', '')}"
-        if say and message != told[0]:
-            told[0] = message
-            say(message)
+        progress = _progress(body)
+        if say and progress != told[0]:
+            told[0] = progress
+            say(progress)
         current = seen.get("observedGeneration") == body["metadata"]["generation"]
         assert current, f"status of another generation: {message}"
         assert seen["status"] == "True", message
@@ -43,3 +46,17 @@ def wait_ready(
     found = eventually(ready, within=within, every=1, what=f"{namespace}/{name} Ready")
     assert found is not None
     return found
+
+
+def _progress(body: Manifest) -> str:
+    """How far it is: nodes of both pools, and the parts that are not ready."""
+    status = body.get("status") or {}
+    pools = [f"{p} {status[p]['summary']}" for p in ("publishers", "subscribers") if status.get(p)]
+    if not pools:
+        return str(condition(body, "Ready").get("message", "no status yet"))
+    waiting = [
+        c["type"].removesuffix("Ready").lower()
+        for c in status["conditions"]
+        if c["type"] in _PARTS and c["status"] != "True"
+    ]
+    return f"{', '.join(pools)}" + (f"; not ready: {', '.join(waiting)}" if waiting else "")
