@@ -41,6 +41,8 @@ type Config struct {
 	APIKeys          []string
 	Values           map[string]string
 	JoinDelay        time.Duration
+
+	cookieGiven bool
 }
 
 var (
@@ -132,9 +134,14 @@ func (c *Config) readErlang(etc string) error {
 			case "-name":
 				c.NodeName = fields[1]
 			case "-setcookie":
-				c.Cookie = fields[1]
+				c.Cookie, c.cookieGiven = fields[1], true
 			}
 		}
+	}
+	// Without -setcookie Erlang takes the cookie from the home directory; it wins over
+	// distributed_cookie, which reaches the VM only through a generated vm.args.
+	if home, err := os.ReadFile(filepath.Join(os.Getenv("HOME"), ".erlang.cookie")); err == nil && !c.cookieGiven {
+		c.Cookie = strings.TrimSpace(string(home))
 	}
 	if !strings.Contains(c.NodeName, "@") {
 		return fmt.Errorf("nodename %q is not name@host", c.NodeName)

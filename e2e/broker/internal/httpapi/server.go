@@ -116,12 +116,28 @@ func (a *api) command(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	if !known(r.URL.Path, r.URL.Query()) {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	status, answer := run(a, r.URL.Query())
 	if answer == nil { // every failing command: 500 and an empty body
 		w.WriteHeader(status)
 		return
 	}
 	write(w, status, answer)
+}
+
+// flags are those of `cluster leave`: an unknown one is refused, a misspelt one too.
+var flags = map[string]bool{"node": true, "--kill_sessions": true, "-k": true, "--summary-interval": true, "-i": true, "--timeout": true, "-t": true}
+
+func known(path string, q url.Values) bool {
+	for name := range q {
+		if strings.HasSuffix(path, "/cluster/leave") && !flags[name] {
+			return false
+		}
+	}
+	return true
 }
 
 func table(rows any) (int, any) { return 200, map[string]any{"type": "table", "table": rows} }

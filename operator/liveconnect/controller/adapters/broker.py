@@ -99,7 +99,7 @@ class HttpBrokers:
         params = {
             "node": node,
             "--kill_sessions": "",
-            "--summary_interval": "1",
+            "--summary-interval": "1",
             "--timeout": str(_MIGRATION_SECONDS),
         }
         try:
@@ -141,7 +141,8 @@ def _parse(pod: str, members: Any, listeners: Any, metrics: str) -> BrokerView:
     return BrokerView(
         pod=pod,
         members={row["Node"]: bool(row["Running"]) for row in members["table"]},
-        suspended=bool(rows) and all(row["status"] != "running" for row in rows),
+        # A node that leaves lists its MQTT listeners as suspended, later not at all (recorded).
+        suspended=all(row["status"] != "running" for row in rows),
         connections=counts.get(_CONNECTIONS, 0),
         connects=counts.get(_CONNECTS, 0),
         queues=counts.get(_QUEUES, 0),

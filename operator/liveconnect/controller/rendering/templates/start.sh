@@ -9,11 +9,13 @@ node="VerneMQ@${POD_NAME}.${NODES_DOMAIN}"
 
 sed -e "s|@NODE@|${node}|g" -e "s|@POD@|${POD_NAME}|g" "$from/vernemq.conf" > "$etc/vernemq.conf"
 
-cookie=$(cat /etc/liveconnect/secret/cookie)
+# Erlang reads the cookie from here when no -setcookie is given: that would be seen in `ps`.
+rm -f "$HOME/.erlang.cookie"
+cat /etc/liveconnect/secret/cookie > "$HOME/.erlang.cookie"
+chmod 400 "$HOME/.erlang.cookie"
 key=$(cat /etc/liveconnect/secret/api-key)
 cat > "$etc/vm.args" <<END
 -name ${node}
--setcookie ${cookie}
 +P 512000
 +Q 512000
 +K true
@@ -30,5 +32,5 @@ END
 cat > "$etc/advanced.config" <<END
 [{vmq_server, [{http_endpoint_api_keys, [{<<"${key}">>, "mgmt", undefined}]}]}].
 END
-unset cookie key
+unset key
 exec /vernemq/bin/vernemq console -noshell -noinput
