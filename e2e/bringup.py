@@ -18,8 +18,8 @@ from e2e.kit import install, samples
 from e2e.kit.cluster import MARKER_NAME, MARKER_NAMESPACE, Cluster, KubectlError, Manifest
 from e2e.kit.issuer import Issuer
 from e2e.providers import binaries
+from e2e.providers.choice import choose
 from e2e.providers.interface import Provider
-from e2e.providers.local.provider import LocalProvider
 from e2e.providers.paths import cache
 
 #: One cluster serves demo and tests: two would not fit on a small machine.
@@ -33,7 +33,7 @@ _KEY = Path("build/demo/issuer.jwk")
 
 def provider() -> Provider:
     """The provider that `LIVECONNECT_PROVIDER` names, by default the one that works here."""
-    return LocalProvider(NAME)
+    return choose(NAME)
 
 
 def issuer() -> Issuer:

@@ -51,14 +51,17 @@ def product_archive() -> Path:
     if target.exists():
         return target
     base = base_image("python", ("python3", "python3-venv", "ca-certificates"))
-    wheels = _wheels()
     wheel()
+    options = ""
+    volumes: tuple[str, ...] = ()
+    if not buildah.with_docker():
+        options, volumes = "--no-index --find-links=/wheels", (f"{_wheels()}:/wheels:ro",)
     buildah.build(
         TAG,
         ROOT,
         ROOT / "Dockerfile",
-        {"BASE_IMAGE": base, "PIP_OPTIONS": "--no-index --find-links=/wheels"},
-        (f"{wheels}:/wheels:ro",),
+        {"BASE_IMAGE": base, "PIP_OPTIONS": options},
+        volumes,
     )
     for old in (cache() / "images").glob("liveconnect-[0-9a-f]*.tar"):
         if len(old.stem) == len(target.stem):
