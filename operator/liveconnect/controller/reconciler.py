@@ -30,6 +30,7 @@ from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool
+from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.plan import Event, Plan, plan
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.status import failed
@@ -37,6 +38,8 @@ from liveconnect.controller.rendering import RenderSettings
 
 _LOG = logging.getLogger(__name__)
 _RETRY = timedelta(seconds=3)
+#: What the API server says when our fields and somebody's do not go together.
+_CONFLICTS = {409, 422}
 _MAX_RETRY = timedelta(seconds=60)
 
 
@@ -187,10 +190,24 @@ class Reconciler:
                 await self.brokers.command(ips[via], api_key, "cluster/leave", node=node)
 
     async def _apply(self, manifest: Manifest) -> None:
-        applied = await self.kube.apply(manifest)
+        applied = await self._applied(manifest)
         generation = int(applied["metadata"].get("generation", 0))
         key = ObjectKey.of(manifest)
         self.memory = replace(self.memory, applied={**self.memory.applied, key: generation})
+
+    async def _applied(self, manifest: Manifest) -> Manifest:
+        """Apply, and win: entries that somebody added to a list stay, unless they are ours."""
+        try:
+            applied = await self.kube.apply(manifest)
+        except KubeError as error:
+            if error.status not in _CONFLICTS or not await self.kube.take_over(
+                ObjectKey.of(manifest)
+            ):
+                raise
+            return await self.kube.apply(manifest)
+        if is_edited(applied, manifest) and await self.kube.take_over(ObjectKey.of(manifest)):
+            return await self.kube.apply(manifest)
+        return applied
 
     async def _write_status(self, body: Manifest, decided: Plan) -> None:
         status = decided.status.model_dump(mode="json")

@@ -10,6 +10,7 @@ from kubernetes.aio import client, config
 from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import FIELD_MANAGER
+from liveconnect.controller.model.ownership import taken_over
 
 #: Plural of every kind that the operator touches.
 PLURALS = {
@@ -75,6 +76,30 @@ class Kube:
             body=manifest,
             content_type="application/apply-patch+yaml",
         )
+
+    async def take_over(self, key: ObjectKey) -> bool:
+        """Make other managers' fields of an object ours, so that the next apply removes them.
+
+        Returns:
+            Whether there were any.
+
+        Raises:
+            KubeError: when the API server refuses; 409 when somebody was faster.
+        """
+        body = await self.get(key)
+        fields = taken_over(body) if body else None
+        if body is None or fields is None:
+            return False
+        version = body["metadata"]["resourceVersion"]
+        await self._call(
+            "PATCH",
+            path(key),
+            what=f"take over {key}",
+            query={"fieldManager": FIELD_MANAGER},
+            body={"metadata": {"managedFields": fields, "resourceVersion": version}},
+            content_type="application/merge-patch+json",
+        )
+        return True
 
     async def delete(self, key: ObjectKey, uid: str) -> None:
         """Delete the object with this uid; one that is gone already is fine."""

@@ -48,9 +48,14 @@ def why_apply(desired: Manifest, observed: Observed) -> str:
     if not covers(meta, wanted):
         return "its metadata were edited"
     generation = int(meta.get("generation", 0))
-    if generation:
-        edited = generation != observed.memory.applied[key]
-    else:
-        edited = not covers({k: v for k, v in child.items() if k != "metadata"},
-                            {k: v for k, v in desired.items() if k != "metadata"})  # fmt: skip
+    applied = observed.memory.applied[key]
+    edited = generation != applied if generation else is_edited(child, desired)
     return "it was edited" if edited else ""
+
+
+def is_edited(child: Manifest, desired: Manifest) -> bool:
+    """Whether a child without a generation holds something else than was applied."""
+    if child["metadata"].get("generation"):
+        return False
+    wanted = {k: v for k, v in desired.items() if k != "metadata"}
+    return not covers({k: v for k, v in child.items() if k != "metadata"}, wanted)

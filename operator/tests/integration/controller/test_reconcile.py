@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -76,6 +77,35 @@ def test_an_edited_child_is_repaired(kube: Kube, eventually: Eventually) -> None
     eventually(lambda: kube.get("configmap", "demo-auth")["data"]["config.json"] != "{}")
     kube("scale", "deployment/demo-gateway", "--replicas=5")
     eventually(lambda: kube.get("deployment", "demo-gateway")["spec"]["replicas"] == 2)
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        {"name": "mqtt", "port": 1884, "targetPort": 1884},  # invalid together with ours
+        {"name": "more", "port": 1885, "targetPort": 1885},  # valid beside ours
+    ],
+    ids=["instead", "beside"],
+)
+def test_a_port_of_somebody_else_goes(
+    kube: Kube, eventually: Eventually, port: dict[str, Any]
+) -> None:
+    kube.apply(cluster())
+
+    def ports() -> list[int]:
+        return [p["port"] for p in kube.get("service", "demo-publisher")["spec"]["ports"]]
+
+    eventually(lambda: ports() == [1883])
+    if port["name"] == "mqtt":
+        kube("patch", "service", "demo-publisher", "-p", json.dumps({"spec": {"ports": [port]}}),
+             "--type=merge")  # fmt: skip
+    else:
+        change = [{"op": "add", "path": "/spec/ports/-", "value": port}]
+        kube("patch", "service", "demo-publisher", "-p", json.dumps(change), "--type=json")
+    eventually(lambda: ports() == [1883])
+    # Repaired for good: the object is not busy with it any more.
+    kube("annotate", "lcc", "demo", "test/poke=1")
+    eventually(lambda: ready(kube)["reason"] != "ReconcileFailed")
 
 
 def test_a_deleted_secret_comes_back_with_the_same_cookie(
