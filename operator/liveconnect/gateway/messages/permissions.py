@@ -23,10 +23,6 @@ class Permissions:
             )
         self._rules = rules
 
-    def knows(self, subject: str) -> bool:
-        """Return whether the subject may publish at all."""
-        return bool(self._rules.get(subject))
-
     def allows(self, subject: str, topic: str) -> bool:
         """Return whether one of the subject's filters matches the topic name (MQTT 5, 4.7)."""
         levels = topic.split("/")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,25 @@ class Received:
 class Subscriber:
     """Receives everything that a broker takes; retained messages only as they are published."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, session: str = "") -> None:
+        """Subscribe.
+
+        Args:
+            port: the broker's.
+            session: name of a session that outlives the connection, if it shall.
+        """
         self._messages: queue.SimpleQueue[Received] = queue.SimpleQueue()
         self._subscribed = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, session, protocol=mqtt.MQTTv5)
         self._client.on_message = lambda _c, _u, m: self._messages.put(
             Received(m.topic, bytes(m.payload), m.qos, m.retain)
         )
         self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.connect("127.0.0.1", port)
+        kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
+        kept.SessionExpiryInterval = 3600 if session else 0
+        self._client.connect("127.0.0.1", port, clean_start=not session, properties=kept)
         self._client.loop_start()
-        options = mqtt.SubscribeOptions(qos=2, retainAsPublished=True, retainHandling=2)
+        options = SubscribeOptions(qos=2, retainAsPublished=True, retainHandling=2)
         self._client.subscribe("#", options=options)
         assert self._subscribed.wait(10)
 
