@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -58,11 +58,17 @@ class KeySetError(Exception):
     """A key set that cannot be had or used; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
 class KeySet:
     """The usable keys of one key set."""
 
-    keys: tuple[VerificationKey, ...] = ()
+    def __init__(self, keys: Iterable[VerificationKey] = ()) -> None:
+        self.keys = tuple(keys)
+        self._index: dict[tuple[str | None, str], tuple[VerificationKey, ...]] = {}
+        for key in self.keys:
+            for algorithm in key.algorithms:
+                for kid in {key.kid, None}:
+                    found = self._index.get((kid, algorithm), ())
+                    self._index[kid, algorithm] = (*found, key)
 
     def find(self, kid: str | None, algorithm: str) -> tuple[VerificationKey, ...]:
         """Return the keys that a token with this header may be signed with.
@@ -71,11 +77,7 @@ class KeySet:
             kid: the header's key id; a token without one may have been signed with any key.
             algorithm: the header's algorithm.
         """
-        return tuple(
-            key
-            for key in self.keys
-            if algorithm in key.algorithms and (kid is None or key.kid == kid)
-        )
+        return self._index.get((kid, algorithm), ())
 
 
 def _algorithm_models() -> dict[str, SignatureAlgorithm]:

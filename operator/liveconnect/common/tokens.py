@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeGuard
 
+import msgspec
+
 from liveconnect.common.jose import (
     MAX_TOKEN_BYTES,
     CompactToken,
@@ -55,8 +57,7 @@ class TokenFault(StrEnum):
 _NEWS_MAY_HELP: Final = frozenset({TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Verified:
+class Verified(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A token that is what it says."""
 
     kind: TokenKind
@@ -93,8 +94,7 @@ class TokenRefusedError(Exception):
         self.fault = fault
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Remembered(msgspec.Struct, frozen=True, eq=False, gc=False):
     verified: Verified
     issuer: Issuer
     generation: int
@@ -223,8 +223,9 @@ def _check_signature(issuer: Issuer, token: CompactToken) -> TokenFault | None:
     candidates = issuer.keys.keys.find(token.header.kid, algorithm)
     if not candidates:
         return TokenFault.KEY
-    if any(key.verify(algorithm, token.signed, token.signature) for key in candidates):
-        return None
+    for key in candidates:
+        if key.verify(algorithm, token.signed, token.signature):
+            return None
     return TokenFault.SIGNATURE
 
 

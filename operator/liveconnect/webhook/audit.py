@@ -35,12 +35,12 @@ _seconds = lru_cache(maxsize=64)(SECONDS.labels)
 
 def allowed(hook: Hook, pool: Pool) -> None:
     """Count a yes."""
-    _decisions(hook.value, pool.value, "allowed", "").inc()
+    _decisions(hook, pool, "allowed", "").inc()
 
 
 def refused(hook: Hook, pool: Pool, node: str, client_id: str, reason: str) -> None:
     """Count and log a no. The client is never told the reason; whoever runs the platform is."""
-    _decisions(hook.value, pool.value, "refused", reason).inc()
+    _decisions(hook, pool, "refused", reason).inc()
     _log.info(
         "refused", hook=hook.value, reason=reason, client_id=client_id, pool=pool.value, node=node
     )
@@ -50,7 +50,7 @@ def refused_filter(
     hook: Hook, pool: Pool, node: str, client_id: str, reason: str, topic: str
 ) -> None:
     """Count and log a refused filter of a SUBSCRIBE, or topic of a PUBLISH."""
-    _decisions(hook.value, pool.value, "refused", reason).inc()
+    _decisions(hook, pool, "refused", reason).inc()
     _log.info(
         "refused",
         hook=hook.value,
@@ -64,7 +64,7 @@ def refused_filter(
 
 def answered(hook: Hook, seconds: float) -> None:
     """Note how long an answer took."""
-    _seconds(hook.value).observe(seconds)
+    _seconds(hook).observe(seconds)
 
 
 def invalid(status: int) -> None:

@@ -130,13 +130,16 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
-        self._count_head(url)
+        self._head_bytes += len(url)
+        if self._head_bytes > self._limits.head_bytes:
+            raise self._head_too_long()
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._count_head(name)
-        self._count_head(value)
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > self._limits.head_bytes:
+            raise self._head_too_long()
         self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
@@ -169,10 +172,8 @@ class Connection(asyncio.Protocol):
         self._waiting.append((request, keep_alive))
         self._answer_waiting()
 
-    def _count_head(self, part: bytes) -> None:
-        self._head_bytes += len(part)
-        if self._head_bytes > self._limits.head_bytes:
-            raise Problem(431, f"the headers are longer than {self._limits.head_bytes} bytes")
+    def _head_too_long(self) -> Problem:
+        return Problem(431, f"the headers are longer than {self._limits.head_bytes} bytes")
 
     # --- answering
 
@@ -267,7 +268,9 @@ class Connection(asyncio.Protocol):
 
 
 def _encode(response: Response, *, keep_alive: bool, head: bool) -> bytes:
-    more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
+    more = ""
+    if response.headers:
+        more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     return b"%b%bContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
         _STATUS_LINES[response.status],
         _date.line(),

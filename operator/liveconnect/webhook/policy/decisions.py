@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Reason(StrEnum):
@@ -25,29 +26,25 @@ class Reason(StrEnum):
     """MQTT 5 re-authentication, which is not supported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """No, and why."""
 
     reason: str
     """A `Reason` or a `TokenFault`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectAllowed:
+class ConnectAllowed(msgspec.Struct, frozen=True):
     """The client may connect."""
 
     lifetime_seconds: int
     """For how long: the session must not outlive the token."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublishAllowed:
+class PublishAllowed(msgspec.Struct, frozen=True):
     """The client may publish this."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubscribeDecision:
+class SubscribeDecision(msgspec.Struct, frozen=True):
     """What each filter of a SUBSCRIBE gets."""
 
     granted: tuple[int | Refused, ...]

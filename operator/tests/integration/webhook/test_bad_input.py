@@ -96,7 +96,7 @@ def test_a_query_changes_nothing(world: World) -> None:
 def raw(world: World, *parts: bytes, close: bool = True) -> bytes:
     """Send bytes as they are; return all that comes back."""
     address = urlsplit(world.service.url)
-    with socket.create_connection((address.hostname, address.port or 0), 10) as connection:
+    with socket.create_connection((address.hostname, address.port or 0), 30) as connection:
         for part in parts:
             connection.sendall(part)
         if close:
