@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from e2e.providers.binaries import binary
+from hack.document import document
 from hack.golden import FOLDER, ROOT, SAMPLES, golden
 from hack.rbac import rules_yaml
 from liveconnect.api import crd
@@ -21,7 +20,7 @@ _CHART = ROOT / "charts" / "liveconnect-operator"
 def _sources() -> Iterator[tuple[Path, str]]:
     """What comes from the models and tables."""
     definition = crd.crd()
-    text = yaml.safe_dump(definition, sort_keys=False, width=100)
+    text = document(definition)
     yield ROOT / "crds" / f"{crd.NAME}.yaml", text
     yield _CHART / "files" / "crds" / f"{crd.NAME}.yaml", text
     yield _CHART / "files" / "rules.yaml", rules_yaml()

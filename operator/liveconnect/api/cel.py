@@ -1,110 +1,276 @@
-"""Rules that cross fields, as CEL in the CRD: no admission webhook, no certificate is needed."""
+"""Rules that no type states, as CEL in the CRD: no admission webhook, no certificate is needed.
+
+The API server puts the field's path before each message, so the messages do not repeat it: they say
+what is wrong and what to do. Its cost budget is why lists, maps and strings have bounds.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from liveconnect.api.v1alpha1 import MAX_NAME_LENGTH, OPERATOR_OWNED_CONFIG, RESERVED_PORTS
 
 Rule = dict[str, str]
 
-_OWNED = ", ".join(f"'{name}'" for name in OPERATOR_OWNED_CONFIG)
-_RESERVED = ", ".join(str(port) for port in RESERVED_PORTS)
+_FORBIDDEN = "FieldValueForbidden"
+_REQUIRED = "FieldValueRequired"
 
 
-def _rule(rule: str, message: str, field_path: str | None = None) -> Rule:
-    path = {"fieldPath": field_path} if field_path else {}
-    return {"rule": rule, "message": message, **path}
+def _rule(
+    rule: str, message: str, field: str = "", reason: str = "", *, expression: str = ""
+) -> Rule:
+    """One rule; `field` is where the error is shown, `expression` a message with values in it.
 
+    The reason `FieldValueDuplicate` is of no use: with it the API server leaves the message out.
+    """
+    optional = {"messageExpression": expression, "reason": reason, "fieldPath": field}
+    return {"rule": rule, "message": message, **{k: v for k, v in optional.items() if v}}
+
+
+def _texts(values: Iterable[str]) -> str:
+    """A CEL list of strings."""
+    return "[" + ", ".join(f"'{value}'" for value in values) + "]"
+
+
+_OWNED = _texts(OPERATOR_OWNED_CONFIG)
+_OWNED_KEY = f"{_OWNED}.exists(o, k.startsWith(o))"
+_PORTS = ", ".join(str(port) for port in RESERVED_PORTS)
+_OFFICIAL_IMAGE = "^((index[.]|registry-1[.])?docker[.]io/)?vernemq/vernemq([:@].*)?$"
+_QUALIFIED = (
+    "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+
+_NAME = [
+    _rule(
+        f"self.metadata.name.size() <= {MAX_NAME_LENGTH}",
+        f"metadata.name: at most {MAX_NAME_LENGTH} characters, pods and labels are named after it",
+    ),
+    _rule(
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "metadata.name: lower-case letters, digits and `-`, beginning with a letter: Services are "
+        "named after it",
+    ),
+]
+
+_SPEC = [
+    # Not on `broker` itself: there its default would have to accept the licence.
+    _rule(
+        f"self.broker.acceptEULA || !self.broker.image.matches('{_OFFICIAL_IMAGE}')",
+        "VerneMQ's own images are under an end user licence agreement: read it and set "
+        "acceptEULA: true, or use an image that you built",
+        ".broker.acceptEULA",
+        _REQUIRED,
+    ),
+]
+
+_CONFIG = [
+    _rule(
+        f"self.all(k, !{_OWNED_KEY})",
+        "a key is rendered by the operator (listeners, plugins, webhooks, node name, cookie, "
+        "anonymous access, netsplit switches); remove it",
+        reason=_FORBIDDEN,
+        expression=f"self.filter(k, {_OWNED_KEY})[0] + ': rendered by the operator; remove it'",
+    ),
+    _rule(
+        "self.all(k, k.matches('^[a-z][a-zA-Z0-9_.$-]*$'))",
+        "keys are names as in vernemq.conf, such as max_message_size",
+    ),
+    _rule(
+        "self.all(k, !self[k].matches('[[:cntrl:]]'))",
+        "values are one line each, without control characters",
+    ),
+]
+
+_RESOURCES = [
+    _rule(
+        "self.requests.all(k, !(k in self.limits) || !isQuantity(string(self.requests[k])) || "
+        "!isQuantity(string(self.limits[k])) || quantity(string(self.requests[k]))"
+        ".compareTo(quantity(string(self.limits[k]))) <= 0)",
+        "requests must not exceed limits",
+        ".requests",
+    ),
+    *(
+        _rule(
+            f"self.{field}.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+            "k.startsWith('hugepages-') || k.contains('/'))",
+            "resources are cpu, memory, ephemeral-storage, hugepages-… and those with a domain, "
+            "such as example.com/gpu",
+            f".{field}",
+        )
+        for field in ("requests", "limits")
+    ),
+]
+
+_STORAGE = [
+    _rule(
+        "self == oldSelf",
+        "cannot be changed yet: leave it as it was, or make a new cluster object with other "
+        "storage and move the clients there",
+        reason=_FORBIDDEN,
+    ),
+]
+
+_SUBSCRIBERS = [
+    _rule(
+        "!(has(self.replicas) && has(self.autoscaling))",
+        "not together with autoscaling: set either replicas or autoscaling",
+        ".replicas",
+        _FORBIDDEN,
+    ),
+]
+
+_AUTOSCALING = [
+    _rule(
+        "self.minReplicas <= self.maxReplicas",
+        "must not exceed maxReplicas",
+        ".minReplicas",
+    ),
+]
+
+_LISTENERS = [
+    _rule(
+        "self.all(a, self.exists_one(b, b.port == a.port))",
+        "every listener needs a port of its own",
+    ),
+]
+
+_LISTENER = [
+    _rule(
+        f"!(self.port in [{_PORTS}])",
+        f"the broker itself uses the ports {_PORTS}; choose another",
+        ".port",
+        _FORBIDDEN,
+    ),
+    _rule(
+        "!(self.name in ['http', 'clustering', 'epmd'])",
+        "http, clustering and epmd are the broker's own ports; choose another name",
+        ".name",
+        _FORBIDDEN,
+    ),
+]
+
+_SERVICE = [
+    _rule(
+        "self.type == 'LoadBalancer' || !has(self.loadBalancerClass)",
+        "only with type: LoadBalancer",
+        ".loadBalancerClass",
+        _FORBIDDEN,
+    ),
+    _rule(
+        "self.type == 'LoadBalancer' || self.loadBalancerSourceRanges.size() == 0",
+        "only with type: LoadBalancer",
+        ".loadBalancerSourceRanges",
+        _FORBIDDEN,
+    ),
+    _rule(
+        "self.type != 'LoadBalancer' || oldSelf.type != 'LoadBalancer' || "
+        "(has(self.loadBalancerClass) == has(oldSelf.loadBalancerClass) && "
+        "(!has(self.loadBalancerClass) || self.loadBalancerClass == oldSelf.loadBalancerClass))",
+        "Kubernetes does not let it change on a load balancer: set type: ClusterIP first, then "
+        "LoadBalancer with the other class",
+        ".loadBalancerClass",
+        _FORBIDDEN,
+    ),
+]
+
+_ANNOTATIONS = [
+    _rule(
+        f"self.all(k, k.matches('{_QUALIFIED}'))",
+        "keys are names with an optional domain, such as example.com/name",
+    ),
+    _rule(
+        "self.all(k, !k.startsWith('liveconnect.io/'))",
+        "annotations of liveconnect.io/ are the operator's own",
+        reason=_FORBIDDEN,
+    ),
+]
+
+_FILTER = [
+    _rule(
+        "!self.startsWith('$')",
+        "topics that begin with $ are the broker's own",
+    ),
+    _rule(
+        "self.matches('^([^#]*/)?#?$') || !self.contains('#')",
+        "`#` stands alone, and only in the last level: orders/#",
+    ),
+    _rule(
+        "!self.matches('[^/][+]|[+][^/]')",
+        "`+` stands alone in its level: orders/+/status",
+    ),
+    _rule("!self.matches('[[:cntrl:]]')", "no control characters in a topic filter"),
+]
+
+_PLACEHOLDERS = [
+    _rule(
+        "self.matches('^([^{}]|[{](clientId|claims[.][^{}/+#]+)[}])*$')",
+        "the placeholders are {clientId} and {claims.NAME}",
+    ),
+]
+
+_NO_PLACEHOLDERS = [
+    _rule(
+        "!self.matches('[{}]')",
+        "no placeholders here: a backend has no client id or claims of a device",
+    ),
+]
+
+_TOKENS = [
+    _rule(
+        "self.all(a, self.exists_one(b, b.jwt.issuer == a.jwt.issuer))",
+        "every provider needs an issuer of its own",
+    ),
+]
+
+_JWT = [
+    _rule(
+        "has(self.jwksURI) || has(self.jwksSecretRef)",
+        "set jwksURI or jwksSecretRef: tokens are checked against these keys",
+        ".jwksURI",
+        _REQUIRED,
+    ),
+    _rule(
+        "!(has(self.jwksURI) && has(self.jwksSecretRef))",
+        "not together with jwksURI: set exactly one of the two",
+        ".jwksSecretRef",
+        _FORBIDDEN,
+    ),
+]
+
+_STORE = [
+    _rule(
+        "!(has(self.managed) && has(self.external))",
+        "not together with managed: set either managed or external",
+        ".external",
+        _FORBIDDEN,
+    ),
+]
 
 #: Rules by the path of the schema that they belong to; `[]` stands for the items of a list.
 RULES: dict[str, list[Rule]] = {
-    "": [
-        _rule(
-            f"self.metadata.name.size() <= {MAX_NAME_LENGTH}",
-            f"metadata.name: at most {MAX_NAME_LENGTH} characters: pods are named after it",
-        ),
-        _rule(
-            "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-            "metadata.name: a DNS label that begins with a letter, Services are named after it",
-        ),
+    "": _NAME,
+    "spec": _SPEC,
+    "spec.broker.config": _CONFIG,
+    "spec.publishers.resources": _RESOURCES,
+    "spec.publishers.storage": _STORAGE,
+    "spec.subscribers": _SUBSCRIBERS,
+    "spec.subscribers.autoscaling": _AUTOSCALING,
+    "spec.subscribers.listeners": _LISTENERS,
+    "spec.subscribers.listeners[]": _LISTENER,
+    "spec.subscribers.service": _SERVICE,
+    "spec.subscribers.service.annotations": _ANNOTATIONS,
+    "spec.subscribers.service.loadBalancerSourceRanges[]": [
+        _rule("isCIDR(self)", "an address range such as 10.0.0.0/8 or 2001:db8::/32"),
     ],
-    "spec": [
-        _rule(
-            "self.broker.acceptEULA || "
-            "!self.broker.image.matches('^(docker[.]io/)?vernemq/vernemq([:@].*)?$')",
-            "VerneMQ's own images are under an end user licence agreement: read it and set "
-            "spec.broker.acceptEULA: true, or use an image that you built",
-            ".broker.acceptEULA",
-        ),
-    ],
-    "spec.broker.config": [
-        _rule(
-            f"self.all(k, ![{_OWNED}].exists(o, k.startsWith(o)))",
-            "spec.broker.config: this key is rendered by the operator (listeners, plugins, "
-            "webhooks, node name, cookie, anonymous access, netsplit switches); remove it",
-        ),
-        _rule(
-            "self.all(k, k.matches('^[a-z][a-zA-Z0-9_.$-]*$') && !self[k].matches('[\\\\r\\\\n]'))",
-            "spec.broker.config: keys are names as in vernemq.conf, values are one line",
-        ),
-    ],
-    "spec.subscribers": [
-        _rule(
-            "!(has(self.replicas) && has(self.autoscaling))",
-            "spec.subscribers: set either replicas or autoscaling, not both",
-            ".replicas",
-        ),
-    ],
-    "spec.subscribers.autoscaling": [
-        _rule(
-            "self.minReplicas <= self.maxReplicas",
-            "spec.subscribers.autoscaling: minReplicas must not exceed maxReplicas",
-            ".minReplicas",
-        ),
-    ],
-    "spec.subscribers.listeners": [
-        _rule(
-            "self.all(a, self.exists_one(b, b.port == a.port))",
-            "spec.subscribers.listeners: every listener needs a port of its own",
-        ),
-        _rule(
-            f"self.all(l, !(l.port in [{_RESERVED}]))",
-            f"spec.subscribers.listeners: ports {_RESERVED} belong to the broker itself",
-        ),
-        _rule(
-            "self.all(l, !(l.name in ['http', 'clustering', 'epmd']))",
-            "spec.subscribers.listeners: the names http, clustering and epmd are the broker's own",
-        ),
-    ],
-    "spec.publishers.storage": [
-        _rule(
-            "self == oldSelf",
-            "spec.publishers.storage cannot be changed yet: make a new cluster object instead",
-        ),
-    ],
-    "spec.subscribers.storage": [
-        _rule(
-            "self == oldSelf",
-            "spec.subscribers.storage cannot be changed yet: make a new cluster object instead",
-        ),
-    ],
-    "spec.auth.tokens": [
-        _rule(
-            "self.all(a, self.exists_one(b, b.jwt.issuer == a.jwt.issuer))",
-            "spec.auth.tokens: every provider needs an issuer of its own",
-        ),
-    ],
-    "spec.auth.tokens[].jwt": [
-        _rule(
-            "has(self.jwksURI) != has(self.jwksSecretRef)",
-            "spec.auth.tokens[].jwt: set exactly one of jwksURI and jwksSecretRef",
-            ".jwksURI",
-        ),
-    ],
-    "spec.presence.store": [
-        _rule(
-            "!(has(self.managed) && has(self.external))",
-            "spec.presence.store: set either managed or external, not both",
-            ".managed",
-        ),
-    ],
+    "spec.subscribers.resources": _RESOURCES,
+    "spec.subscribers.storage": _STORAGE,
+    "spec.auth.resources": _RESOURCES,
+    "spec.auth.tokens": _TOKENS,
+    "spec.auth.tokens[].jwt": _JWT,
+    "spec.auth.topics[].filter": [*_FILTER, *_PLACEHOLDERS],
+    "spec.presence.store": _STORE,
+    "spec.presence.store.managed.resources": _RESOURCES,
+    "spec.presence.store.managed.storage": _STORAGE,
+    "spec.gateway.resources": _RESOURCES,
+    "spec.gateway.callers[].publish[]": [*_FILTER, *_NO_PLACEHOLDERS],
 }

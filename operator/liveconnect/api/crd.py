@@ -16,14 +16,24 @@ Schema = dict[str, Any]
 NAME = f"{PLURAL}.{GROUP}"
 _KEPT = (
     "type", "description", "enum", "pattern", "format", "minimum", "maximum", "minLength",
-    "maxLength", "minItems", "maxItems", "required", "x-kubernetes-int-or-string",
+    "maxLength", "minItems", "maxItems", "maxProperties", "required", "x-kubernetes-int-or-string",
 )  # fmt: skip
-#: Lists that are maps for server-side apply, by path.
+#: Lists that are maps or sets for server-side apply, by path: so several writers can share them,
+#: and the API server refuses duplicates.
 _LIST_MAPS = {
+    "spec.broker.imagePullSecrets": ["name"],
     "spec.subscribers.listeners": ["name"],
     "status.conditions": ["type"],
     "status.nodes": ["name"],
 }
+_LIST_SETS = {
+    "spec.auth.tokens[].jwt.audiences",
+    "spec.auth.tokens[].jwt.algorithms",
+    "spec.auth.topics[].allow",
+    "spec.gateway.callers[].publish",
+    "spec.subscribers.service.loadBalancerSourceRanges",
+}
+_DEFAULTS_WRITTEN_OUT = {"resources", "service"}
 #: What `kubectl get` shows before an operator has looked at the object.
 _WAITING = {
     "conditions": [
@@ -38,36 +48,56 @@ _WAITING = {
 }
 
 
-def _structural(  # noqa: C901 - one branch per difference between the two dialects
-    node: Schema, defs: Schema, path: str
-) -> Schema:
+def _structural(node: Schema, defs: Schema, path: str) -> Schema:
     """One node of a pydantic schema as a structural schema."""
     node = _resolve(node, defs)
     out: Schema = {key: node[key] for key in _KEPT if key in node}
-    if out.get("x-kubernetes-int-or-string"):
-        out.pop("type", None)
-    if out.get("format") == "date-time":
-        out["format"] = "date-time"
-    if "exclusiveMinimum" in node:
-        out["minimum"] = node["exclusiveMinimum"] + 1
     if "description" in out:
         out["description"] = " ".join(out["description"].split())
+    if path in RULES and out.get("type") == "string":
+        out.pop("pattern", None)  # the rules say the same, and what to do
+    out.update(_children(node, defs, path))
+    if node.get("default") is not None:
+        out["default"] = _default(node["default"], path)
+    return {**out, **_extensions(path)}
+
+
+def _default(value: Any, path: str) -> Any:
+    """The default of the node at this path.
+
+    `{}` lets each field inside default by itself. Written out only where rules read those fields:
+    the API server tries the rules on the default as it stands.
+    """
+    if not isinstance(value, dict):
+        return value
+    if path.rpartition(".")[2] not in _DEFAULTS_WRITTEN_OUT:
+        return {}
+    return {name: inner for name, inner in value.items() if inner is not None}
+
+
+def _children(node: Schema, defs: Schema, path: str) -> Schema:
+    """What the node holds: fields, items or values."""
+    out: Schema = {}
     if "properties" in node:
         out["properties"] = {
-            name: _structural(child, defs, f"{path}.{name}" if path else name)
+            name: _structural(child, defs, f"{path}.{name}")
             for name, child in node["properties"].items()
         }
     if "items" in node:
         out["items"] = _structural(node["items"], defs, f"{path}[]")
     if isinstance(node.get("additionalProperties"), dict):
         out["additionalProperties"] = _structural(node["additionalProperties"], defs, f"{path}{{}}")
-        if "maxProperties" in node:
-            out["maxProperties"] = node["maxProperties"]
-    if node.get("default") is not None:
-        out["default"] = node["default"] if not isinstance(node["default"], dict) else {}
+    return out
+
+
+def _extensions(path: str) -> Schema:
+    """Kubernetes' own words about the node at this path."""
+    out: Schema = {}
     if path in _LIST_MAPS:
         out["x-kubernetes-list-type"] = "map"
         out["x-kubernetes-list-map-keys"] = _LIST_MAPS[path]
+    if path in _LIST_SETS:
+        out["x-kubernetes-list-type"] = "set"
     if path in RULES:
         out["x-kubernetes-validations"] = RULES[path]
     return out
@@ -75,14 +105,15 @@ def _structural(  # noqa: C901 - one branch per difference between the two diale
 
 def _resolve(node: Schema, defs: Schema) -> Schema:
     """Follow `$ref`, unwrap `anyOf [x, null]` and int-or-string."""
-    extra = {k: v for k, v in node.items() if k not in {"$ref", "anyOf", "allOf"}}
+    extra = {k: v for k, v in node.items() if k not in {"$ref", "anyOf"}}
     if "$ref" in node:
         return {**_resolve(defs[node["$ref"].rsplit("/", 1)[1]], defs), **extra}
     if "anyOf" in node:
         real = [option for option in node["anyOf"] if option.get("type") != "null"]
         if len(real) == 1:
             return {**_resolve(real[0], defs), **extra}
-        return extra
+        text = next(option for option in real if option.get("type") == "string")
+        return {**{k: v for k, v in text.items() if k != "type"}, **extra}
     return node
 
 
@@ -99,7 +130,7 @@ def _columns() -> list[Schema]:
         column("Rate", ".status.rate", description="CONNECT packets a minute"),
         column("Age", ".metadata.creationTimestamp", "date"),
         column("Endpoint", ".status.endpoints.subscribers", priority=1),
-        column("Broker", ".spec.broker.image", priority=1),
+        column("Version", ".spec.broker.image", priority=1),
         column("Message", f"{ready}.message", priority=1),
     ]
 

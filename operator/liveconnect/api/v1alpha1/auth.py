@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
+from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources
 
 
@@ -29,7 +29,7 @@ class Algorithm(StrEnum):
 class SecretKeyReference(ApiModel):
     """A key of a Secret in the cluster object's own namespace."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the Secret."""
     key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
     """Key in the Secret."""

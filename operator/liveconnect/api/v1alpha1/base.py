@@ -7,16 +7,19 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 #: An MQTT topic filter: `+` and `#` stand alone in their level, `#` only in the last one, and no
-#: filter begins with `$` (MQTT 5, section 4.7). A pattern, because CEL over lists of strings of
-#: this length exceeds the API server's cost budget.
+#: filter begins with `$` (MQTT 5, section 4.7). The CRD says it as CEL rules, for their messages;
+#: the lengths here and of the lists of filters keep those within the API server's cost budget.
 TopicFilter = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=1024,
+        max_length=512,
         pattern=r"^(#|([^#+$/][^#+/]*|[+]|)(/([^#+/]*|[+]))*(/#)?)$",
     ),
 ]
+
+#: A name of an object of Kubernetes (a DNS subdomain, RFC 1123).
+ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 
 
 class ApiModel(BaseModel):

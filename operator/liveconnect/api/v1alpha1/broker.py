@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.base import ApiModel, ObjectName
 
 #: Prefixes and names in `vernemq.conf` that the operator renders itself; `spec.broker.config` may
 #: not set them. Stated here once: the CRD's CEL rule and the renderer both read it.
@@ -48,14 +48,16 @@ class ImagePullPolicy(StrEnum):
 class LocalObjectReference(ApiModel):
     """The name of an object in the cluster object's own namespace."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the object."""
 
 
 class Broker(ApiModel):
     """The broker that both pools run."""
 
-    image: Annotated[str, Field(min_length=1, max_length=512)] = "docker.io/vernemq/vernemq:2.1.2"
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S*$")] = (
+        "docker.io/vernemq/vernemq:2.1.2"
+    )
     """Broker image, by tag or digest. VerneMQ's own images need `acceptEULA: true`."""
     imagePullPolicy: ImagePullPolicy = ImagePullPolicy.IF_NOT_PRESENT
     """When the kubelet pulls the broker image."""

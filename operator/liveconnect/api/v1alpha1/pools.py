@@ -9,9 +9,16 @@ from pydantic import Field
 
 from liveconnect.api.v1alpha1.base import ApiModel
 
-#: A Kubernetes quantity (apimachinery resource.Quantity), integer or string.
+#: A Kubernetes quantity (apimachinery resource.Quantity) that is not negative, integer or string.
 Quantity = Annotated[
-    int | str,
+    Annotated[int, Field(ge=0)]
+    | Annotated[
+        str,
+        Field(
+            max_length=32,
+            pattern=r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        ),
+    ],
     Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -7,23 +7,23 @@ from typing import Annotated
 from pydantic import Field
 
 from liveconnect.api.v1alpha1.auth import SecretKeyReference
-from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
+from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources, Storage
 
 
 class ServiceAccountReference(ApiModel):
     """A ServiceAccount of any namespace."""
 
-    namespace: Annotated[str, Field(min_length=1, max_length=63)]
+    namespace: Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """Namespace of the ServiceAccount."""
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the ServiceAccount."""
 
 
 class ManagedStore(ApiModel):
     """A Valkey that the operator runs."""
 
-    image: Annotated[str | None, Field(max_length=512)] = None
+    image: Annotated[str | None, Field(min_length=1, max_length=512, pattern=r"^\S*$")] = None
     """Valkey or Redis image; the operator's default when not set."""
     storage: Storage = Storage()
     """Volume of the store."""
@@ -68,7 +68,7 @@ class Caller(ApiModel):
 
     serviceAccount: ServiceAccountReference
     """Its ServiceAccount; it presents a token with audience `liveconnect`."""
-    publish: Annotated[list[TopicFilter], Field(min_length=1, max_length=100)]
+    publish: Annotated[list[TopicFilter], Field(min_length=1, max_length=64)]
     """Topic filters that it may publish to."""
 
 

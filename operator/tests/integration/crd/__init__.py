@@ -1,0 +1,1 @@
+"""The CRD in a real API server."""

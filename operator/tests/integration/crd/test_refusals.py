@@ -1,0 +1,299 @@
+"""Bad objects are refused, with a message that names the field and says what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.crd.conftest import ApiServer
+from tests.integration.crd.objects import ABSENT, good, with_field
+
+pytestmark = pytest.mark.integration
+
+_JWT = "spec.auth.tokens.0.jwt"
+_SECRET = {"name": "keys", "key": "jwks.json"}
+_LISTENER = {"name": "mqtt", "port": 1883}
+_PROVIDER = good()["spec"]["auth"]["tokens"][0]
+
+#: What is changed, its new value, the field that the message names, words of the message.
+BAD: list[tuple[str, Any, str, str]] = [
+    ("metadata.name", "a" * 41, "metadata.name", "at most 40 characters"),
+    ("metadata.name", "1demo", "metadata.name", "beginning with a letter"),
+    ("metadata.name", "de.mo", "metadata.name", "Services are named after it"),
+    ("spec", ABSENT, "spec", "Required"),
+    ("spec.auth", ABSENT, "spec.auth", "Required"),
+    ("spec.auth.tokens", [], "spec.auth.tokens", "at least 1 item"),
+    # the broker
+    ("spec.broker.acceptEULA", False, "spec.broker.acceptEULA", "end user licence agreement"),
+    ("spec.broker", {"image": "vernemq/vernemq"}, "spec.broker.acceptEULA", "licence"),
+    ("spec.broker", {"image": "vernemq/vernemq:2.1.2-alpine"}, "spec.broker.acceptEULA", "licence"),
+    ("spec.broker", {"image": "vernemq/vernemq@sha256:00"}, "spec.broker.acceptEULA", "licence"),
+    (
+        "spec.broker",
+        {"image": "index.docker.io/vernemq/vernemq:2"},
+        "spec.broker.acceptEULA",
+        "lic",
+    ),
+    ("spec.broker.image", "", "spec.broker.image", "at least 1 char"),
+    ("spec.broker.image", "broker: 1", "spec.broker.image", "should match"),
+    ("spec.broker.netsplit", "Avialable", "spec.broker.netsplit", '"Available", "Consistent"'),
+    ("spec.broker.imagePullPolicy", "Sometimes", "spec.broker.imagePullPolicy", '"Never"'),
+    (
+        "spec.broker.config",
+        {"listener.tcp.mine": "0.0.0.0:1884"},
+        "spec.broker.config",
+        "listener.tcp.mine: rendered by the operator",
+    ),
+    (
+        "spec.broker.config",
+        {"allow_anonymous": "on"},
+        "spec.broker.config",
+        "allow_anonymous: rendered by the operator",
+    ),
+    ("spec.broker.config", {"x": "1\nallow_anonymous = on"}, "spec.broker.config", "one line"),
+    ("spec.broker.config", {"a b": "1"}, "spec.broker.config", "names as in vernemq.conf"),
+    ("spec.broker.config", {"x": 1}, "spec.broker.config.x", "string"),
+    ("spec.brokers", {}, "spec.brokers", "field not declared in schema"),
+    # the pools
+    ("spec.publishers.replicas", 0, "spec.publishers.replicas", "greater than or equal to 1"),
+    ("spec.publishers.repicas", 3, "spec.publishers.repicas", "field not declared in schema"),
+    ("spec.subscribers.replicas", 101, "spec.subscribers.replicas", "less than or equal to 100"),
+    ("spec.subscribers.replicas", "three", "spec.subscribers.replicas", "numeric"),
+    (
+        "spec.subscribers",
+        {"replicas": 2, "autoscaling": {"maxReplicas": 4}},
+        "spec.subscribers.replicas",
+        "either replicas or autoscaling",
+    ),
+    (
+        "spec.subscribers",
+        {"autoscaling": {"minReplicas": 5, "maxReplicas": 4}},
+        "spec.subscribers.autoscaling.minReplicas",
+        "must not exceed maxReplicas",
+    ),
+    (
+        "spec.subscribers",
+        {"autoscaling": {"minReplicas": 5}},
+        "spec.subscribers.autoscaling.maxReplicas",
+        "Required",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [_LISTENER, {"name": "other", "port": 1883}],
+        "spec.subscribers.listeners",
+        "a port of its own",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [_LISTENER, {"name": "mqtt", "port": 1884}],
+        "spec.subscribers.listeners",
+        "duplicate entries for key [name=",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [_LISTENER, {"name": "metrics", "port": 8888}],
+        "spec.subscribers.listeners[1].port",
+        "the broker itself uses",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{"name": "epmd", "port": 1883}],
+        "spec.subscribers.listeners[0].name",
+        "choose another name",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{"name": "mqtt", "port": 70000}],
+        "spec.subscribers.listeners[0].port",
+        "less than or equal to 65535",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{"name": "MQTT", "port": 1883}],
+        "spec.subscribers.listeners[0].name",
+        "should match",
+    ),
+    ("spec.subscribers.listeners", [], "spec.subscribers.listeners", "at least 1 item"),
+    (
+        "spec.subscribers.service.loadBalancerSourceRanges",
+        ["10.0.0.0"],
+        "spec.subscribers.service.loadBalancerSourceRanges[0]",
+        "10.0.0.0/8",
+    ),
+    (
+        "spec.subscribers.service",
+        {"type": "ClusterIP", "loadBalancerSourceRanges": ["10.0.0.0/8"]},
+        "spec.subscribers.service.loadBalancerSourceRanges",
+        "only with type: LoadBalancer",
+    ),
+    (
+        "spec.subscribers.service",
+        {"type": "NodePort", "loadBalancerClass": "example.com/lb"},
+        "spec.subscribers.service.loadBalancerClass",
+        "only with type: LoadBalancer",
+    ),
+    (
+        "spec.subscribers.service.annotations",
+        {"not a key": "x"},
+        "spec.subscribers.service.annotations",
+        "names with an optional domain",
+    ),
+    (
+        "spec.subscribers.service.annotations",
+        {"liveconnect.io/manifest-hash": "x"},
+        "spec.subscribers.service.annotations",
+        "the operator's own",
+    ),
+    (
+        "spec.subscribers.resources",
+        {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}},
+        "spec.subscribers.resources.requests",
+        "must not exceed limits",
+    ),
+    (
+        "spec.auth.resources",
+        {"limits": {"memory": "1Gib"}},
+        "spec.auth.resources.limits.memory",
+        "should match",
+    ),
+    (
+        "spec.gateway.resources",
+        {"limits": {"mem": "1Gi"}},
+        "spec.gateway.resources.limits",
+        "resources are cpu, memory",
+    ),
+    ("spec.publishers.storage.size", "1 Gi", "spec.publishers.storage.size", "should match"),
+    # who may connect
+    (f"{_JWT}.jwksSecretRef", _SECRET, "spec.auth.tokens[0].jwt.jwksSecretRef", "exactly one"),
+    (f"{_JWT}.jwksURI", ABSENT, "spec.auth.tokens[0].jwt.jwksURI", "jwksURI or jwksSecretRef"),
+    (f"{_JWT}.jwksURI", "login.example.com", "spec.auth.tokens[0].jwt.jwksURI", "should match"),
+    (f"{_JWT}.algorithms", ["HS256"], "spec.auth.tokens[0].jwt.algorithms[0]", '"ES256"'),
+    (f"{_JWT}.audiences", [], "spec.auth.tokens[0].jwt.audiences", "at least 1 item"),
+    (f"{_JWT}.issuer", ABSENT, "spec.auth.tokens[0].jwt.issuer", "Required"),
+    ("spec.auth.tokens", [_PROVIDER, _PROVIDER], "spec.auth.tokens", "an issuer of its own"),
+    # topics
+    *(
+        ("spec.auth.topics", [{"filter": text, "allow": ["subscribe"]}], field, words)
+        for field in ("spec.auth.topics[0].filter",)
+        for text, words in (
+            ("orders/#/status", "only in the last level"),
+            ("orders#", "only in the last level"),
+            ("orders/+x/status", "alone in its level"),
+            ("orders/x+", "alone in its level"),
+            ("$SYS/#", "begin with $"),
+            ("orders/{client_id}/status", "{clientId} and {claims.NAME}"),
+            ("orders/{claims.sub", "{clientId} and {claims.NAME}"),
+            ("a\u0000b", "control characters"),
+            ("", "at least 1 char"),
+            ("a" * 513, "more than 512"),
+        )
+    ),
+    (
+        "spec.auth.topics",
+        [{"filter": "a", "allow": ["receive"]}],
+        "spec.auth.topics[0].allow[0]",
+        '"subscribe", "publish"',
+    ),
+    (
+        "spec.auth.topics",
+        [{"filter": "a", "allow": ["publish"], "maxQoS": 3}],
+        "spec.auth.topics[0].maxQoS",
+        "less than or equal to 2",
+    ),
+    (
+        "spec.gateway.callers.0.publish",
+        ["orders/{clientId}"],
+        "spec.gateway.callers[0].publish[0]",
+        "no placeholders here",
+    ),
+    (
+        "spec.gateway.callers.0.publish",
+        ["a/#/b"],
+        "spec.gateway.callers[0].publish[0]",
+        "only in the last level",
+    ),
+    (
+        "spec.gateway.callers.0.serviceAccount.name",
+        "system:serviceaccount:shop:orders",
+        "spec.gateway.callers[0].serviceAccount.name",
+        "should match",
+    ),
+    # presence
+    (
+        "spec.presence.store",
+        {"managed": {}, "external": {"urlSecretRef": {"name": "valkey", "key": "url"}}},
+        "spec.presence.store.external",
+        "either managed or external",
+    ),
+    (
+        "spec.presence.store",
+        {"external": {}},
+        "spec.presence.store.external.urlSecretRef",
+        "Required",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "words"), BAD, ids=[f"{row[0]}-{n}" for n, row in enumerate(BAD)]
+)
+def test_a_bad_object_is_refused(
+    api_server: ApiServer, path: str, value: Any, field: str, words: str
+) -> None:
+    refusal = api_server.refusal(with_field(good(), path, value))
+    assert field in refusal
+    assert words in refusal
+
+
+#: Objects that stand already, and changes to them.
+BAD_CHANGES: list[tuple[str, Any, Any, str, str]] = [
+    (
+        "spec.subscribers.storage",
+        {"size": "1Gi"},
+        {"size": "2Gi"},
+        "spec.subscribers.storage",
+        "cannot be changed yet",
+    ),
+    (
+        "spec.publishers.storage",
+        {},
+        {"storageClassName": "fast"},
+        "spec.publishers.storage",
+        "make a new cluster object",
+    ),
+    (
+        "spec.presence.store",
+        {"managed": {}},
+        {"managed": {"storage": {"size": "2Gi"}}},
+        "spec.presence.store.managed.storage",
+        "cannot be changed yet",
+    ),
+    (
+        "spec.subscribers.service",
+        {},
+        {"loadBalancerClass": "example.com/lb"},
+        "spec.subscribers.service.loadBalancerClass",
+        "set type: ClusterIP first",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "before", "after", "field", "words"), BAD_CHANGES)
+def test_a_bad_change_is_refused(
+    api_server: ApiServer, path: str, before: Any, after: Any, field: str, words: str
+) -> None:
+    name = "change-" + field.lower().replace(".", "-")[-30:]
+    api_server.apply(with_field(good(name), path, before))
+    refusal = api_server.refusal(with_field(good(name), path, after))
+    assert field in refusal
+    assert words in refusal
+
+
+def test_scaling_is_refused_while_it_is_automatic(api_server: ApiServer) -> None:
+    scaling = {"autoscaling": {"maxReplicas": 4}}
+    api_server.apply(with_field(good("automatic"), "spec.subscribers", scaling))
+    refusal = api_server.refusal(
+        with_field(good("automatic"), "spec.subscribers", {**scaling, "replicas": 3})
+    )
+    assert "either replicas or autoscaling" in refusal
