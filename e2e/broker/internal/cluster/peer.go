@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"net/rpc"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ type peer struct {
 	name   string
 	node   *Node
 	up     atomic.Bool
+	astray atomic.Bool // it says 0.0.0.0: VerneMQ would send its messages to itself
 	queue  chan Message
 	ended  chan struct{}
 	once   sync.Once
@@ -33,6 +35,9 @@ func newPeer(n *Node, name string) *peer {
 func (p *peer) stop() { p.once.Do(func() { close(p.ended) }) }
 
 func (p *peer) send(message Message) {
+	if p.astray.Load() {
+		return
+	}
 	select {
 	case p.queue <- message:
 	default:
@@ -47,6 +52,7 @@ func (p *peer) keep() {
 	for {
 		var reply Reply
 		err := p.ask("Ping", Call{}, &reply, askTimeout)
+		p.astray.Store(err == nil && strings.HasPrefix(reply.Address, "0.0.0.0:"))
 		if was := p.up.Swap(err == nil); was != (err == nil) {
 			if err != nil {
 				p.node.Detected.Add(1)

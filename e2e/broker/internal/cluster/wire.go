@@ -65,6 +65,7 @@ type Call struct {
 
 // Reply is every answer.
 type Reply struct {
+	Address string // where this node says that messages reach it
 	Members []string
 	Session Session
 	Rows    []Row
@@ -87,7 +88,7 @@ func (s *Service) Ping(call Call, reply *Reply) error {
 		return err
 	}
 	s.node.gossip(call.From, call.Members)
-	reply.Members = s.node.Members()
+	reply.Members, reply.Address = s.node.Members(), s.node.address
 	return nil
 }
 

@@ -84,6 +84,8 @@ class Memory:
     """Load of the last minute, oldest first."""
     recommendations: tuple[tuple[datetime, int], ...] = ()
     """What the autoscaler recommended within its window, oldest first."""
+    announced: frozenset[tuple[str, str]] = frozenset()
+    """Reasons and messages of what the last pass did: said again only after it stopped."""
     applied: Mapping[ObjectKey, int] = field(default_factory=dict)
     """Children that this process applied, and the generation that they had afterwards (0 for
     kinds without one): another generation means that somebody else edited the child."""

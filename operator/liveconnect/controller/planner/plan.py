@@ -96,9 +96,13 @@ def plan(
         samples=_samples(observed, now),
         recommendations=size.scale.recommendations if size.scale else (),
     )
+    events = _events(size, replicas, actions)
+    said = observed.memory.announced
+    memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
     status = summarise(cluster, names, observed, size, membership, memory, now)
     busy = bool(actions) or not membership.converged or leaving is not None or _unready(status)
-    return Plan(actions, status, _events(size, replicas, actions), BUSY if busy else CALM, memory)
+    news = tuple(e for e in events if (e.reason, e.message) not in said)
+    return Plan(actions, status, news, BUSY if busy else CALM, memory)
 
 
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:

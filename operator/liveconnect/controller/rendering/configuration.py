@@ -51,6 +51,8 @@ PRESENCE_HOOKS = (
 )
 #: Defaults that a `spec.broker.config` entry of the same name replaces.
 DEFAULT_OPTIONS = {
+    # VerneMQ would take 70 % of the machine, whatever the container may have.
+    "leveldb.maximum_memory.percent": "20",
     "max_message_size": "65536",
     "persistent_client_expiration": "1w",
     "max_offline_messages": "1000",

@@ -240,3 +240,18 @@ def test_the_same_observation_gives_the_same_plan(publishers: int, subscribers: 
     first = World(parse({"replicas": subscribers}, publishers)).step()
     second = World(parse({"replicas": subscribers}, publishers)).step()
     assert first == second
+
+
+def test_a_step_that_must_be_repeated_is_announced_once() -> None:
+    """A migration that does not succeed at once is asked for again on every pass."""
+    world = settled(subscribers=3)
+    world.cluster = parse({"replicas": 2}, generation=2)
+    said: list[str] = []
+    for _ in range(8):
+        made = world.step()
+        said += [e.message for e in made.events if "move away" in e.message]
+        for pod, disk in world.disks.items():  # the node stays a member
+            if pod != "demo-subscriber-2":
+                disk.members.add(world.names.node("demo-subscriber-2"))
+        world.suspended.add("demo-subscriber-2")
+    assert len(said) == 1

@@ -7,7 +7,8 @@ from=/etc/liveconnect/broker
 etc=/vernemq/etc
 node="VerneMQ@${POD_NAME}.${NODES_DOMAIN}"
 
-sed -e "s|@NODE@|${node}|g" -e "s|@POD@|${POD_NAME}|g" "$from/vernemq.conf" > "$etc/vernemq.conf"
+sed -e "s|@NODE@|${node}|g" -e "s|@POD@|${POD_NAME}|g" -e "s|@POD_IP@|${POD_IP}|g" \
+  "$from/vernemq.conf" > "$etc/vernemq.conf"
 
 # Erlang reads the cookie from here when no -setcookie is given: that would be seen in `ps`.
 rm -f "$HOME/.erlang.cookie"
