@@ -20,13 +20,13 @@ _KEPT = (
 )  # fmt: skip
 #: Lists that are maps or sets for server-side apply, by path: so several writers can share them,
 #: and the API server refuses duplicates.
-_LIST_MAPS = {
+LIST_MAPS = {
     "spec.broker.imagePullSecrets": ["name"],
     "spec.subscribers.listeners": ["name"],
     "status.conditions": ["type"],
     "status.nodes": ["name"],
 }
-_LIST_SETS = {
+LIST_SETS = {
     "spec.auth.tokens[].jwt.audiences",
     "spec.auth.tokens[].jwt.algorithms",
     "spec.auth.topics[].allow",
@@ -93,10 +93,10 @@ def _children(node: Schema, defs: Schema, path: str) -> Schema:
 def _extensions(path: str) -> Schema:
     """Kubernetes' own words about the node at this path."""
     out: Schema = {}
-    if path in _LIST_MAPS:
+    if path in LIST_MAPS:
         out["x-kubernetes-list-type"] = "map"
-        out["x-kubernetes-list-map-keys"] = _LIST_MAPS[path]
-    if path in _LIST_SETS:
+        out["x-kubernetes-list-map-keys"] = LIST_MAPS[path]
+    if path in LIST_SETS:
         out["x-kubernetes-list-type"] = "set"
     if path in RULES:
         out["x-kubernetes-validations"] = RULES[path]

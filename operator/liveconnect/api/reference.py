@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-_HEAD = """\
-# API reference: `liveconnect.io/v1alpha1`
+Schema = dict[str, Any]
 
-Generated from the models (`make generate`); `kubectl explain liveconnect.spec` says the same.
+_HEAD = """\
+# API reference: `{api_version}`
+
+Generated from the models (`make generate`). `kubectl explain liveconnect.spec` says the same.
+
+- Kind `{kind}`, {scope}; `kubectl get {plural}`, for short {short}; also in {categories}.
+- Names have at most 40 characters and begin with a letter: Services and pods are named after them.
+- Columns: {columns}. With `-o wide` also {wide}.
+- `kubectl scale` and a HorizontalPodAutoscaler set `{scale}`.
 
 ## Example
 
 ```yaml
 {example}```
-
-## Fields
-
-| field | type | default | meaning |
-|---|---|---|---|
 """
+_TABLE = "| field | type | default | meaning |\n|---|---|---|---|"
+_BOUNDS = (
+    ("minimum", "at least {}"),
+    ("maximum", "at most {}"),
+    ("minItems", "at least {} items"),
+    ("maxItems", "at most {} items"),
+    ("maxProperties", "at most {} keys"),
+    ("maxLength", "at most {} characters"),
+)
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def _kind(schema: Schema) -> str:
     if schema.get("x-kubernetes-int-or-string"):
         return "integer or string"
     if schema.get("type") == "array":
@@ -34,34 +46,85 @@ def _kind(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "any"))
 
 
-def _default(schema: dict[str, Any], *, required: bool) -> str:
+def _default(schema: Schema, *, required: bool) -> str:
     if required:
         return "**required**"
     value = schema.get("default")
-    return f"`{value}`" if value not in (None, {}, []) else ""
+    if value in (None, "", {}, []) or schema.get("type") == "object":
+        return ""
+    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`"
 
 
-def _rows(path: str, schema: dict[str, Any]) -> Iterator[str]:
+def _meaning(schema: Schema) -> str:
+    bounds = [text.format(schema[key]) for key, text in _BOUNDS if key in schema]
+    text = str(schema.get("description", "")) + (f" ({', '.join(bounds)})" if bounds else "")
+    return text.replace("|", "\\|")
+
+
+def _rows(path: str, schema: Schema) -> Iterator[str]:
     required = set(schema.get("required", []))
     for name, child in schema.get("properties", {}).items():
         where = f"{path}.{name}"
-        bounds = [
-            f"{word} {child[key]}"
-            for key, word in (("minimum", "at least"), ("maximum", "at most"))
-            if key in child
-        ]
-        meaning = child.get("description", "") + (f" ({', '.join(bounds)})" if bounds else "")
         default = _default(child, required=name in required)
-        yield f"| `{where}` | {_kind(child)} | {default} | {meaning} |"
+        yield f"| `{where}` | {_kind(child)} | {default} | {_meaning(child)} |"
         inner = child.get("items", child)
         yield from _rows(f"{where}[]" if "items" in child else where, inner)
 
 
-def reference(crd: dict[str, Any], example: str) -> str:
-    """Render the reference as Markdown."""
+def _sections(root: str, schema: Schema) -> Iterator[str]:
+    """A table for each part of the spec."""
+    required = set(schema.get("required", []))
+    for name, child in schema["properties"].items():
+        path = f"{root}.{name}"
+        mark = " Required." if name in required else ""
+        yield f"\n## `{path}`\n\n{_meaning(child)}{mark}\n\n{_TABLE}"
+        yield from _rows(path, child)
+
+
+def _rules(path: str, schema: Schema) -> Iterator[str]:
+    """What the API server checks across fields, in its own words."""
+    for rule in schema.get("x-kubernetes-validations", []):
+        yield f"- `{path}{rule.get('fieldPath', '')}`: {rule['message']}."
+    for name, child in schema.get("properties", {}).items():
+        yield from _rules(f"{path}.{name}" if path else name, child)
+    if "items" in schema:
+        yield from _rules(f"{path}[]", schema["items"])
+
+
+def _head(crd: Schema, example: str) -> str:
+    spec = crd["spec"]
+    names, version = spec["names"], spec["versions"][0]
+    columns = version["additionalPrinterColumns"]
+    return _HEAD.format(
+        api_version=f"{spec['group']}/{version['name']}",
+        kind=names["kind"],
+        plural=names["plural"],
+        scope=spec["scope"].lower(),
+        short=" or ".join(f"`{name}`" for name in names["shortNames"]),
+        categories=" and ".join(f"`kubectl get {name}`" for name in names["categories"]),
+        columns=", ".join(c["name"] for c in columns if not c.get("priority")),
+        wide=", ".join(c["name"] for c in columns if c.get("priority")),
+        scale=version["subresources"]["scale"]["specReplicasPath"].removeprefix("."),
+        example=example,
+    )
+
+
+def reference(crd: Schema, example: str) -> str:
+    """Render the reference as Markdown.
+
+    Args:
+        crd: the CustomResourceDefinition.
+        example: a cluster object as YAML.
+    """
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    rows = [
-        *_rows("spec", schema["properties"]["spec"]),
-        *_rows("status", schema["properties"]["status"]),
+    fields = schema["properties"]
+    parts = [
+        _head(crd, example),
+        *_sections("spec", fields["spec"]),
+        "\n## What the API server refuses\n",
+        "Beside wrong types, unknown fields and what the tables bound:\n",
+        *_rules("", {"properties": {"spec": fields["spec"]}}),
+        f"\n## `status`\n\nWritten by the operator alone.\n\n{_TABLE}",
+        *_rows("status", fields["status"]),
     ]
-    return _HEAD.format(example=example) + "\n".join(rows) + "\n"
+    return "\n".join(parts).replace("\n\n\n", "\n\n") + "\n"

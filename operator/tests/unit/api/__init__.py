@@ -1,0 +1,1 @@
+"""CRD, reference, models."""
