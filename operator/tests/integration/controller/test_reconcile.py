@@ -173,6 +173,8 @@ def test_idle_writes_nothing(kube: Kube, eventually: Eventually) -> None:
             "get", kinds, "-l", "app.kubernetes.io/part-of=liveconnect", "-o", f"jsonpath={path}"
         )
 
+    # The load balancer's address is somebody else's write: wait for it first.
+    eventually(lambda: kube.get("service", "demo-subscriber")["status"]["loadBalancer"]["ingress"])
     settled = versions()
     # Several passes later (one is due every two seconds while the pods are not ready) …
     before = kube.get("lcc", "demo")["metadata"]["resourceVersion"]
