@@ -65,9 +65,10 @@ def test_cookie_is_the_clusters_own(cluster: Cluster, quickstart: Manifest) -> N
     cookie = _secret(cluster, f"{name}-broker", "cookie")
     assert len(cookie) >= 32
     for pod in sorted(_pods(name)):
-        arguments = cluster.file(pod, "/vernemq/etc/vm.args")
-        lines = [line.split() for line in arguments.splitlines()]
-        assert ["-setcookie", cookie] in lines, f"{pod} runs with another cookie"
+        home = cluster.kubectl("exec", pod, "-n", "default", "--", "sh", "-c", "echo $HOME").strip()
+        assert cluster.file(pod, f"{home}/.erlang.cookie").strip() == cookie, pod
+        # It would win over the file, and be seen in the process list.
+        assert "-setcookie" not in cluster.file(pod, "/vernemq/etc/vm.args"), pod
 
 
 def test_restarted_subscriber_comes_back_as_itself(cluster: Cluster, quickstart: Manifest) -> None:
