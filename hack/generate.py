@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from e2e.providers.binaries import binary
+from hack.chart import readme, values_schema, values_yaml
 from hack.document import document
 from hack.golden import FOLDER, ROOT, SAMPLES, golden
+from hack.install import manifest
 from hack.rbac import rules_yaml
 from liveconnect.api import crd
 from liveconnect.api.reference import reference
@@ -24,6 +24,9 @@ def _sources() -> Iterator[tuple[Path, str]]:
     yield ROOT / "crds" / f"{crd.NAME}.yaml", text
     yield _CHART / "files" / "crds" / f"{crd.NAME}.yaml", text
     yield _CHART / "files" / "rules.yaml", rules_yaml()
+    yield _CHART / "values.yaml", values_yaml()
+    yield _CHART / "values.schema.json", values_schema()
+    yield _CHART / "README.md", readme((_CHART / "README.md").read_text())
     example = (SAMPLES / "quickstart.yaml").read_text()
     yield ROOT / "docs" / "reference" / "api.md", reference(definition, example)
     yield from golden()
@@ -31,13 +34,7 @@ def _sources() -> Iterator[tuple[Path, str]]:
 
 def _install() -> Iterator[tuple[Path, str]]:
     """What comes from the chart; its files must have been written before."""
-    rendered = subprocess.run(
-        [str(binary("helm")), "template", "liveconnect-operator", str(_CHART),
-         "--namespace", "liveconnect-system"],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: liveconnect-system\n"
-    yield ROOT / "manifests" / "install.yaml", f"{namespace}{rendered}"
+    yield ROOT / "manifests" / "install.yaml", manifest(_CHART)
 
 
 def _strangers(expected: set[Path]) -> list[Path]:
