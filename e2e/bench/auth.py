@@ -1,0 +1,166 @@
+"""`auth-fresh-rs256-vs-go`, `auth-repeat-vs-go`: hooks against a Go server of the same work."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.bench import authpeer
+from e2e.bench.backend import Backends
+from e2e.bench.cores import measured_core, pinned
+from e2e.bench.processes import answers, counter, free_port, running
+from e2e.bench.rounds import paired
+from e2e.bench.row import Measurement, Row
+from e2e.bench.wrk import Load, send
+from e2e.kit.issuer import AUDIENCE, ISSUER, Issuer
+from e2e.providers.progress import say
+from liveconnect.api.operands import AuthConfig, JwtProvider
+from liveconnect.api.v1alpha1 import Algorithm
+
+CONNECTIONS = 64
+"""Of the 100 that a VerneMQ node would open."""
+_ROUNDS = 7
+_SECONDS = 2
+_TOKENS = 40_000
+"""More than can be verified in a round."""
+_LEEWAY_SECONDS = 5
+_HOOK = "/hooks/auth/subscriber/demo-subscriber-0"
+_HEADERS = {"vernemq-hook": "auth_on_register", "Content-Type": "application/json"}
+_DECISIONS = "liveconnect_webhook_decisions_total"
+_CHECKS = "liveconnect_webhook_token_checks"
+
+
+@dataclass(frozen=True)
+class _Server:
+    """One of the two, how it is started on a free port."""
+
+    command: Sequence[str]
+    env: dict[str, str]
+    url: str
+
+
+def _body(issuer: Issuer, number: int) -> str:
+    """Return a hook's body as VerneMQ sends it, with a token of its own."""
+    client_id = f"phone-{number:05}"
+    token = issuer.token(client_id, str(number), scope="liveconnect", device="android")
+    return json.dumps(
+        {
+            "peer_addr": "10.1.2.3", "peer_port": 45927, "mountpoint": "",
+            "client_id": client_id, "username": token, "password": None, "clean_session": True,
+        },
+        separators=(",", ":"),
+    )  # fmt: skip
+
+
+def _write_bodies(issuer: Issuer, count: int, path: Path) -> None:
+    if count > 1:
+        say(f"    signing {count} tokens …")
+    with path.open("w") as file:
+        file.writelines(f"{_body(issuer, number)}\n" for number in range(count))
+
+
+def _ours(folder: Path, backends: Backends, key_set: Path) -> _Server:
+    config, store = folder / "auth.json", folder / "store-url"
+    store.write_text("redis://127.0.0.1:1/0")  # the hook that is measured does not touch it
+    provider = JwtProvider(
+        issuer=ISSUER,
+        audiences=[AUDIENCE],
+        algorithms=[Algorithm.RS256],
+        client_id_claim="client_id",
+        leeway_seconds=_LEEWAY_SECONDS,
+        jwks_file=str(key_set),
+    )
+    config.write_text(
+        AuthConfig(
+            cluster="bench/bench",
+            providers=[provider],
+            topics=[],
+            publishers=[],
+            readers=[],
+            service_accounts=backends.verification,
+            presence_url_file=str(store),
+        ).model_dump_json()
+    )
+    port = free_port()
+    environment = {
+        **os.environ,
+        "LIVECONNECT_CONFIG_FILE": str(config),
+        "LIVECONNECT_HOST": "127.0.0.1",
+        "LIVECONNECT_PORT": str(port),
+        "LIVECONNECT_DRAIN_DELAY_SECONDS": "0",
+    }
+    command = (sys.executable, "-m", "liveconnect.webhook")
+    return _Server(command, environment, f"http://127.0.0.1:{port}")
+
+
+def _peer(key_set: Path) -> _Server:
+    address = f"127.0.0.1:{free_port()}"
+    command = (
+        str(authpeer.binary()), f"-listen={address}", f"-jwks={key_set}", f"-issuer={ISSUER}",
+        f"-audience={AUDIENCE}", f"-leeway={_LEEWAY_SECONDS}s",
+    )  # fmt: skip
+    return _Server(command, {**os.environ, "GOMAXPROCS": "1"}, f"http://{address}")
+
+
+@contextlib.contextmanager
+def _serving(server: _Server, log: Path) -> Iterator[None]:
+    command = pinned(measured_core(), *server.command)
+    with running(command, lambda: answers(f"{server.url}/readyz"), log, server.env):
+        yield
+
+
+def _round(server: _Server, bodies: Path, folder: Path, *, fresh: bool) -> float:
+    """Start the server, which remembers nothing then, load it, and look at what it did."""
+    load = Load(server.url + _HOOK, _HEADERS, bodies, CONNECTIONS, _SECONDS)
+    metrics = f"{server.url}/metrics"
+    with _serving(server, folder / "server.log"):
+        sent = send(load, folder)
+        allowed = counter(metrics, _DECISIONS, 'outcome="allowed"')
+        refused = counter(metrics, _DECISIONS, 'outcome="refused"')
+        verified = counter(metrics, _CHECKS, 'source="verification"')
+    if allowed < sent.requests or refused:
+        raise RuntimeError(f"{server.command[0]}: {refused:g} refused, {allowed:g} allowed")
+    if (verified < sent.requests) if fresh else (verified > CONNECTIONS):
+        raise RuntimeError(f"{server.command[0]}: {verified:g} of {sent.requests} verified")
+    return sent.per_second
+
+
+def _measure(*, fresh: bool) -> Measurement:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        backends = stack.enter_context(Backends.serving(folder))
+        issuer, key_set, bodies = Issuer.create(), folder / "jwks.json", folder / "bodies"
+        key_set.write_text(issuer.key_set())
+        _write_bodies(issuer, _TOKENS if fresh else 1, bodies)
+        ours, peer = _ours(folder, backends, key_set), _peer(key_set)
+        return paired(
+            lambda: _round(ours, bodies, folder, fresh=fresh),
+            lambda: _round(peer, bodies, folder, fresh=fresh),
+            rounds=_ROUNDS,
+            unit="hooks/s",
+        )
+
+
+FRESH = Row(
+    id="auth-fresh-rs256-vs-go",
+    what="auth_on_register with an RS256 token that was never seen before, one core",
+    unit="hooks/s",
+    peer="Go net/http",
+    goal=0.9,
+    measure=lambda: _measure(fresh=True),
+)
+
+REPEAT = Row(
+    id="auth-repeat-vs-go",
+    what="auth_on_register with a token that was verified before, one core",
+    unit="hooks/s",
+    peer="Go net/http",
+    goal=0.9,
+    measure=lambda: _measure(fresh=False),
+)

@@ -1,0 +1,30 @@
+-- wrk script: POSTs prepared bodies, each one once, or a single one again and again.
+-- Arguments: a file of headers, a file of bodies (one a line).
+
+local prepared, count, next_one = {}, 0, 0
+
+function init(arguments)
+  local headers = {}
+  for line in io.lines(arguments[1]) do
+    local name, value = line:match("^(%S+): (.*)$")
+    headers[name] = value
+  end
+  for body in io.lines(arguments[2]) do
+    count = count + 1
+    prepared[count] = wrk.format("POST", nil, headers, body)
+  end
+end
+
+function request()
+  if count == 1 then return prepared[1] end
+  next_one = next_one + 1
+  -- More requests than bodies: answered with 405, which fails the run.
+  return prepared[next_one] or wrk.format("DELETE")
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+  io.write(string.format('SUMMARY {"requests": %d, "microseconds": %d, "failed": %d}\n',
+    summary.requests, summary.duration, failed))
+end

@@ -1,0 +1,1 @@
+"""What does the same work, written as its own users would."""

@@ -1,0 +1,56 @@
+"""Load over HTTP: wrk (Debian), which needs little of its core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.bench.cores import other_core, pinned
+
+_SCRIPT = Path(__file__).parent / "load" / "requests.lua"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent."""
+
+    url: str
+    """Scheme, host, port and path."""
+    headers: dict[str, str]
+    bodies: Path
+    """A request body in each line; with only one it is sent again and again."""
+    connections: int
+    """Each has one request under way."""
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of it."""
+
+    requests: int
+    """How many were answered, all with 2xx or 3xx."""
+    per_second: float
+
+
+def send(load: Load, folder: Path) -> Sent:
+    """Send for a while.
+
+    Raises:
+        RuntimeError: something was answered otherwise, or the bodies did not last.
+    """
+    headers = folder / "headers"
+    headers.write_text("".join(f"{name}: {value}\n" for name, value in load.headers.items()))
+    command = pinned(
+        other_core(), "wrk", "--threads=1", f"--connections={load.connections}",
+        f"--duration={load.seconds}s", f"--script={_SCRIPT}", load.url,
+        "--", str(headers), str(load.bodies),
+    )  # fmt: skip
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    summary = json.loads(output.rpartition("SUMMARY ")[2])
+    if summary["failed"]:
+        raise RuntimeError(f"{summary['failed']} of {summary['requests']} requests failed")
+    requests = int(summary["requests"])
+    return Sent(requests, requests / float(summary["microseconds"]) * 1e6)
