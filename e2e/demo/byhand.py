@@ -33,6 +33,7 @@ def commands(cluster: Cluster, issuer: Issuer, address: Address) -> str:
   kubectl port-forward service/quickstart-gateway 8080 &
   curl -H "Authorization: Bearer $(kubectl create token orders-service \\
     --audience liveconnect)" http://127.0.0.1:8080/v1/publish \\
+    -H 'Content-Type: application/json' \\
     -d '{{"topic": "orders/{_CUSTOMER}/1/status", "payload": "out for delivery"}}'
 
   # what the operator sees:
