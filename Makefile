@@ -54,19 +54,23 @@ unit: setup ## Pure half: unit, property and golden tests
 	@$(PYTHON) -m pytest -q operator/tests/unit operator/tests/golden
 
 .PHONY: contract
-contract: setup ## Our code and the dev broker against VerneMQ's recordings
+contract: packages ## Our code and the dev broker against VerneMQ's recordings
 	@$(PYTHON) -m pytest -q operator/tests/contract
 
 .PHONY: integration
-integration: setup ## The operator against a real API server
+integration: packages ## The operator against a real API server
 	@$(PYTHON) -m pytest -q operator/tests/integration
 
 .PHONY: e2e
-e2e: setup ## The whole platform in real pods
+e2e: packages ## The whole platform in real pods
 	@$(PYTHON) -m pytest -q e2e
 
+.PHONY: packages
+packages: setup ## Install the system packages that tests and local provider need
+	@$(PYTHON) -m e2e.providers.system
+
 .PHONY: test
-test: lint types imports verify ## Everything: what CI runs
+test: packages lint types imports verify ## Everything: what CI runs
 	@$(PYTHON) -m pytest operator/tests e2e
 
 .PHONY: demo

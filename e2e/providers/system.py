@@ -54,3 +54,7 @@ def ensure(packages: dict[str, str]) -> None:
         log=logs / "apt-install.log",
         env=env,
     )
+
+
+if __name__ == "__main__":
+    ensure({**PACKAGES, **TEST_PACKAGES})
