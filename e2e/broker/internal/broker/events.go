@@ -127,6 +127,13 @@ func modifiers(raw json.RawMessage) (int, error) {
 	if (given["client_id"] == nil) != (given["mountpoint"] == nil) {
 		return 0, webhooks.ErrRefused
 	}
+	for name, value := range given {
+		if strings.HasPrefix(name, "max_") {
+			if _, err := strconv.Atoi(string(value)); err != nil {
+				return 0, webhooks.ErrRefused
+			}
+		}
+	}
 	if value := given["max_connection_lifetime"]; value != nil {
 		seconds, err := strconv.Atoi(string(value))
 		if err != nil {

@@ -1,0 +1,1 @@
+"""The stand-in against what real VerneMQ was recorded to do."""

@@ -1,0 +1,140 @@
+"""A dev broker on a loopback address of its own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from e2e.images.broker import broker_binary
+
+KEY = "contract-key"
+AUTH = tuple(f"auth_on_{a}{v}" for a in ("register", "publish", "subscribe") for v in ("", "_m5"))
+EVENTS = (
+    "on_register",
+    "on_register_m5",
+    "on_client_wakeup",
+    "on_client_gone",
+    "on_client_offline",
+)
+
+
+class Node:
+    """One process; the folder is its disk."""
+
+    def __init__(self, address: str, folder: Path, hooks: str, cookie: str = "secret") -> None:
+        self.address = address
+        self.name = f"VerneMQ@{address}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        etc = folder / "etc"
+        etc.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"nodename = {self.name}",
+            "distributed_cookie = unused",
+            "plugins.vmq_webhooks = on",
+            "plugins.vmq_acl = off",
+            *(f"allow_{a}_during_netsplit = on"
+              for a in ("register", "publish", "subscribe", "unsubscribe")),
+            f"listener.tcp.mqtt = {address}:1883",
+            f"listener.vmq.clustering = {address}:44053",
+            f"listener.http.default = {address}:8888",
+        ]  # fmt: skip
+        for hook in (*AUTH, *EVENTS):
+            lines += [
+                f"vmq_webhooks.{hook}.hook = {hook}",
+                f"vmq_webhooks.{hook}.endpoint = {hooks}/hooks/{address}",
+            ]
+        (etc / "vernemq.conf").write_text("\n".join(lines) + "\n")
+        (etc / "vm.args").write_text(f"-name {self.name}\n-setcookie {cookie}\n")
+        (etc / "advanced.config").write_text(
+            f'[{{vmq_server, [{{http_endpoint_api_keys, [{{<<"{KEY}">>, "mgmt", undefined}}]}}]}}].'
+        )
+
+    def start(self) -> None:
+        """Start, and wait until the hooks are registered."""
+        env = {**os.environ, "DEV_BROKER_BASE": str(self._folder), "DEV_BROKER_JOIN_DELAY": "200ms"}
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(broker_binary()), "console", "-noshell", "-noinput"],
+                env=env, stdout=log, stderr=log,
+            )  # fmt: skip
+        eventually(lambda: len(self.api("webhooks/show")["table"]) == len(AUTH) + len(EVENTS))
+
+    def stop(self, *, kill: bool = False) -> int:
+        """End the process; its exit code."""
+        assert self._process is not None
+        self._process.kill() if kill else self._process.terminate()
+        code = self._process.wait(10)
+        self._process = None
+        return code
+
+    def exited(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def get(self, path: str, key: str | None = None) -> tuple[int, str]:
+        """GET; status and body."""
+        request = urllib.request.Request(f"http://{self.address}:8888{path}")
+        if key is not None:
+            token = base64.b64encode(f"{key}:".encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=65) as answer:  # noqa: S310 - our own
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def api(self, words: str) -> Any:
+        """A management command that must succeed."""
+        status, body = self.get(f"/api/v1/{words}", KEY)
+        assert status == 200, (words, status)
+        return json.loads(body)
+
+    def members(self) -> dict[str, bool]:
+        """Its own member list."""
+        return {row["Node"]: row["Running"] for row in self.api("cluster/show")["table"]}
+
+
+def eventually(predicate: Callable[[], Any], within: float = 10.0) -> Any:
+    """Wait for a predicate; the only place that sleeps."""
+    deadline = time.monotonic() + within
+    last: Any = None
+    while time.monotonic() < deadline:
+        try:
+            last = predicate()
+        except (OSError, AssertionError, ValueError) as error:
+            last = error
+        else:
+            if last:
+                return last
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within} s; last: {last!r}")
+
+
+def connack(address: str, level: int, client_id: str, wait: float = 8.0) -> int | None:
+    """CONNECT by hand (MQTT 3.1.1, section 3.1): the CONNACK's code, None for a reset."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("!H", len(value)) + value.encode()
+
+    properties = b"\x00" if level == 5 else b""
+    body = (text("MQTT") + bytes([level, 0x82]) + struct.pack("!H", 60) + properties
+            + text(client_id) + text("user"))  # fmt: skip
+    with socket.create_connection((address, 1883), timeout=wait) as wire:
+        wire.sendall(bytes([0x10, len(body)]) + body)
+        try:
+            answer = wire.recv(64)
+        except ConnectionResetError:
+            return None
+    return answer[3] if answer else None

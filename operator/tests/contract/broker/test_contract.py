@@ -1,0 +1,260 @@
+"""What the recordings say, asked of the stand-in."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.contract.broker.hookserver import Answer, HookServer
+from tests.contract.broker.node import KEY, Node, connack, eventually
+
+RECORDINGS = Path(__file__).parent / "recordings"
+WEBHOOKS = Path(__file__).parents[1] / "webhook" / "recordings"
+
+
+class Client:
+    """A paho client that notes what it gets."""
+
+    def __init__(self, node: Node, client_id: str, *, clean: bool = True) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.granted: list[int] = []
+        self.connected = False
+        self._mqtt = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=clean,
+            protocol=mqtt.MQTTv311, reconnect_on_failure=False,
+        )  # fmt: skip
+        self._mqtt.username_pw_set("token")
+        self._mqtt.on_connect = self._on_connect
+        self._mqtt.on_message = lambda _c, _u, m: self.messages.append((m.topic, bytes(m.payload)))
+        self._mqtt.on_subscribe = lambda _c, _u, _m, codes, _p: self.granted.extend(
+            c.value for c in codes
+        )
+        self._mqtt.connect(node.address, 1883)
+        self._mqtt.loop_start()
+        eventually(lambda: self.connected)
+
+    def _on_connect(self, _c: Any, _u: Any, _f: Any, code: Any, _p: Any) -> None:
+        self.connected = not code.is_failure
+
+    def subscribe(self, *filters: tuple[str, int]) -> list[int]:
+        """SUBSCRIBE in one packet; the SUBACK's codes."""
+        self.granted.clear()
+        self._mqtt.subscribe(list(filters))
+        eventually(lambda: len(self.granted) == len(filters))
+        return self.granted
+
+    def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """PUBLISH and wait for the acknowledgement."""
+        self._mqtt.publish(topic, payload, qos).wait_for_publish(5)
+
+    def close(self) -> None:
+        """DISCONNECT."""
+        self._mqtt.disconnect()
+        self._mqtt.loop_stop()
+
+
+def test_every_recorded_answer_gives_the_recorded_connack(node: Node, hooks: HookServer) -> None:
+    wrong = []
+    for number, case in enumerate(json.loads((WEBHOOKS / "connack-by-answer.json").read_text())):
+        http, gets = case["http"], case["client_gets"]
+        body = http.get("body", "")
+        text = body if isinstance(body, str) else json.dumps(body)
+        answer = Answer(text, http.get("status", 200), http.get("delay", 0))
+        hooks.answers = {"auth_on_register": answer, "auth_on_register_m5": answer}
+        level = 5 if case["mqtt"] == "5" else 4
+        expected = gets["code"] if gets["packet"] == "CONNACK" else None
+        if (got := connack(node.address, level, f"c{number}")) != expected:
+            wrong.append((case["answer"], case["mqtt"], got, expected))
+    assert not wrong
+
+
+def test_hook_bodies_have_the_recorded_fields(node: Node, hooks: HookServer) -> None:
+    client = Client(node, "v4", clean=False)
+    client.subscribe(("x/+", 0), ("orders/42/status", 1))
+    client.publish("orders/42/status", b"m0")
+    client.close()
+    eventually(lambda: "on_client_offline" in hooks.hooks("v4"))
+    recorded = json.loads((WEBHOOKS / "hook-bodies.json").read_text())
+    for asked in hooks.asked:
+        assert set(asked.body) == set(recorded[asked.hook]["body"]), asked.hook
+        assert asked.headers["Content-Type"] == "application/json"
+        assert "vernemq-hook" in asked.headers
+
+
+def test_hooks_come_in_the_recorded_order(node: Node, hooks: HookServer) -> None:
+    client = Client(node, "ordered")
+    client.subscribe(("a", 1))
+    client.publish("a", b"1")
+    client.close()
+    eventually(lambda: "on_client_gone" in hooks.hooks("ordered"))
+    assert hooks.hooks("ordered") == [
+        "auth_on_register", "on_client_wakeup", "on_register", "auth_on_subscribe",
+        "auth_on_publish", "on_client_gone",
+    ]  # fmt: skip
+
+
+def test_topics_are_asked_in_reverse_and_codes_count_by_position(
+    node: Node, hooks: HookServer
+) -> None:
+    refused = [{"topic": "f/3", "qos": 2}, {"topic": "f/2", "qos": 1}, {"topic": "f/1", "qos": 128}]
+    hooks.answers["auth_on_subscribe"] = Answer(json.dumps({"result": "ok", "topics": refused}))
+    client = Client(node, "sub")
+    assert client.subscribe(("f/1", 0), ("f/2", 1), ("f/3", 2)) == [128, 1, 2]
+    body = next(a.body for a in hooks.asked if a.hook == "auth_on_subscribe")
+    assert [t["topic"] for t in body["topics"]] == ["f/3", "f/2", "f/1"]
+    client.close()
+
+
+def test_an_empty_topic_list_grants_everything(node: Node, hooks: HookServer) -> None:
+    hooks.answers["auth_on_subscribe"] = Answer('{"result":"ok","topics":[]}')
+    client = Client(node, "sub")
+    assert client.subscribe(("secret/#", 1)) == [1]
+    client.close()
+
+
+def test_a_same_node_take_over_ends_the_old_session_first(node: Node, hooks: HookServer) -> None:
+    old = Client(node, "twin")
+    new = Client(node, "twin")
+    eventually(lambda: hooks.hooks("twin").count("on_register") == 2)
+    tail = hooks.hooks("twin")[3:]
+    assert tail == ["auth_on_register", "on_client_gone", "on_client_wakeup", "on_register"]
+    new.close()
+    old.close()
+
+
+def test_an_unknown_key_stops_the_start(tmp_path: Path, hooks: HookServer) -> None:
+    broken = Node("127.0.77.9", tmp_path / "x", hooks.url)
+    conf = tmp_path / "x" / "etc" / "vernemq.conf"
+    conf.write_text(conf.read_text() + "accept_eula = yes\n")  # unknown to the plain release
+    try:
+        broken.start()
+    except AssertionError:
+        assert broken.exited()
+    else:
+        raise AssertionError("it started")
+
+
+def test_metrics_have_the_recorded_names(node: Node) -> None:
+    names = re.compile(r"^(vernemq_[a-z0-9_]+)", re.MULTILINE)
+    recorded = set(names.findall((RECORDINGS / "metrics.prom").read_text()))
+    assert set(names.findall(node.get("/metrics")[1])) == recorded
+
+
+def test_the_management_api_wants_the_key(node: Node) -> None:
+    assert node.get("/api/v1/cluster/show")[0] == 401
+    assert node.get("/api/v1/cluster/show", "wrong")[0] == 401
+    assert node.get("/api/v1/nonsense/show", KEY)[0] == 400
+    assert node.get("/api/v1/cluster/leave?node=x&--summary_interval=1", KEY)[0] == 400
+    assert node.api("cluster/leave?node=VerneMQ@nobody") == {"type": "text", "text": "Done"}
+
+
+def joined(pair: tuple[Node, Node]) -> tuple[Node, Node]:
+    a, b = pair
+    b.api(f"cluster/join?discovery-node={a.name}")
+    both = {a.name: True, b.name: True}
+    eventually(lambda: a.members() == both and b.members() == both)
+    return a, b
+
+
+def test_a_join_says_done_before_the_lists_agree(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    assert b.api(f"cluster/join?discovery-node={a.name}")["text"] == "Done"
+    assert len(b.members()) == 1
+    eventually(lambda: len(a.members()) == len(b.members()) == 2)
+
+
+def test_a_node_that_had_a_client_cannot_join(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    Client(b, "early").close()
+    assert b.get(f"/api/v1/cluster/join?discovery-node={a.name}", KEY) == (500, "")
+
+
+def test_another_cookie_is_kept_out(tmp_path: Path, hooks: HookServer, node: Node) -> None:
+    stranger = Node("127.0.77.3", tmp_path / "c", hooks.url, cookie="vmq")
+    stranger.start()
+    status, _ = stranger.get(f"/api/v1/cluster/join?discovery-node={node.name}", KEY)
+    stranger.stop()
+    assert status == 500
+    assert len(node.members()) == 1
+
+
+def test_messages_cross_and_queues_wait_on_the_other_node(pair: tuple[Node, Node]) -> None:
+    a, b = joined(pair)
+    phone = Client(a, "phone", clean=False)
+    phone.subscribe(("orders/+", 1))
+    sender = Client(b, "sender")
+    sender.publish("orders/1", b"online")
+    eventually(lambda: phone.messages == [("orders/1", b"online")])
+    phone.close()
+    sender.publish("orders/2", b"queued")
+    again = Client(b, "phone", clean=False)
+    eventually(lambda: again.messages)
+    assert again.messages == [("orders/2", b"queued")]
+    again.close()
+    sender.close()
+
+
+def test_a_cross_node_take_over_ends_the_old_session_last(
+    pair: tuple[Node, Node], hooks: HookServer
+) -> None:
+    a, b = joined(pair)
+    old, new = Client(a, "roamer"), Client(b, "roamer")
+    eventually(lambda: "on_client_gone" in hooks.hooks("roamer"))
+    assert hooks.hooks("roamer")[3:] == [
+        "auth_on_register", "on_client_wakeup", "on_register", "on_client_gone",
+    ]  # fmt: skip
+    new.close()
+    old.close()
+
+
+def test_leave_suspends_then_moves_the_queues_and_ends_the_node(pair: tuple[Node, Node]) -> None:
+    a, b = joined(pair)
+    phone = Client(b, "phone", clean=False)
+    phone.subscribe(("orders/+", 1))
+    phone.close()
+    sender = Client(a, "sender")
+    for number in range(50):
+        sender.publish("orders/1", str(number).encode())
+    a.api(f"cluster/leave?node={b.name}")
+    assert b.get("/health")[0] == 503
+    assert b.get("/health/ping")[0] == 200
+    a.api(f"cluster/leave?node={b.name}&--kill_sessions&--summary-interval=1&--timeout=50")
+    eventually(lambda: a.members() == {a.name: True})
+    eventually(b.exited)
+    again = Client(a, "phone", clean=False)
+    eventually(lambda: len(again.messages) == 50)
+    again.close()
+    sender.close()
+
+
+def test_a_restart_with_its_disk_is_the_same_member(pair: tuple[Node, Node]) -> None:
+    a, b = joined(pair)
+    phone = Client(b, "phone", clean=False)
+    phone.subscribe(("orders/+", 1))
+    phone.close()
+    assert b.stop() == 0
+    eventually(lambda: a.members()[b.name] is False)
+    b.start()
+    eventually(lambda: a.members() == b.members() == {a.name: True, b.name: True})
+    sender = Client(a, "sender")
+    sender.publish("orders/1", b"after")
+    again = Client(b, "phone", clean=False)
+    eventually(lambda: again.messages == [("orders/1", b"after")])
+    again.close()
+    sender.close()
+
+
+def test_a_dead_member_is_forgotten(pair: tuple[Node, Node]) -> None:
+    a, b = joined(pair)
+    b.stop(kill=True)
+    eventually(lambda: a.members().get(b.name) is False)
+    a.api(f"cluster/leave?node={b.name}")
+    eventually(lambda: a.members() == {a.name: True})
+    b.start()  # it believes in its old membership, and cannot join
+    assert set(b.members()) == {a.name, b.name}
+    assert b.get(f"/api/v1/cluster/join?discovery-node={a.name}", KEY)[0] == 500
