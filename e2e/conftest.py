@@ -54,7 +54,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     dumps = item.config.stash.get(_DUMPS, 0)
     if report.failed and call.excinfo is not None and running is not None and dumps < _MAX_DUMPS:
         item.config.stash[_DUMPS] = dumps + 1
-        folder = artifacts.dump(running, re.sub(r"[^\w.-]+", "-", item.name))
+        folder = artifacts.dump(running, re.sub(r"[^\w.-]+", "-", item.name).strip("-"))
         report.sections.append(("artifacts", f"objects, events and logs: {folder}"))
     return report
 

@@ -53,6 +53,7 @@ class Cluster:
                 input=stdin,
                 capture_output=True,
                 text=True,
+                errors="replace",  # a broker's log may quote any bytes
                 check=False,
                 timeout=timeout,
                 env={**os.environ, "NO_COLOR": "1"},
