@@ -44,6 +44,10 @@ class Processes:
         """Whether the process that was noted still runs (not just one with its pid)."""
         return self._pid(self._folder / f"{name}.json") is not None
 
+    def any_running(self) -> bool:
+        """Whether any process that was noted still runs."""
+        return any(self._pid(note) is not None for note in self._folder.glob("*.json"))
+
     def log_tail(self, name: str, lines: int = 8) -> str:
         """The end of a process's log."""
         path = self._logs / f"{name}.log"

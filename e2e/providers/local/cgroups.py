@@ -29,6 +29,11 @@ def make(name: str) -> None:
                 (group / file).write_text((hierarchy / file).read_text())
 
 
+def groups(name: str) -> list[Path]:
+    """The cgroup in every hierarchy where it exists."""
+    return [h / name for h in _hierarchies() if (h / name).exists()]
+
+
 def processes(name: str) -> set[int]:
     """Everything that runs in it."""
     found: set[int] = set()

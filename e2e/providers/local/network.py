@@ -53,6 +53,11 @@ class Network:
         for cidr in (POD_CIDR, SERVICE_CIDR):
             _run("ip", "route", "replace", cidr, "via", NODE_ADDRESS, "dev", self.link)
 
+    def exists(self) -> bool:
+        """Whether the namespace or the link is there."""
+        listed = self.namespace in _run("ip", "netns", "list").split()
+        return listed or _works("ip", "link", "show", self.link)
+
     def down(self) -> None:
         """Remove both; the routes go with the link."""
         if _works("ip", "link", "show", self.link):

@@ -40,6 +40,10 @@ class LocalProvider:
     def create(self) -> Path:
         """Bring up whatever is not running."""
         self._check()
+        if self._folder.exists() and not self._processes.any_running():
+            # The machine was restarted or everything was killed: mounts and namespaces of dead pods
+            # are not to be built upon.
+            self.delete()
         system.ensure(system.PACKAGES)
         binaries.ensure(binaries.NODE)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +77,11 @@ class LocalProvider:
             raise progress.StepError(f"{archive} was not imported: {done.stderr.strip()}")
 
     def delete(self) -> None:
-        """End and remove everything; also after a crash, also twice."""
+        """End and remove everything; also after a crash, also twice.
+
+        Raises:
+            StepError: something could not be removed; says what.
+        """
         self._processes.stop_all()
         self._end_shims()
         cgroups.remove(self._cgroup)
@@ -84,6 +92,24 @@ class LocalProvider:
         for link in Path("/var/log/containers").glob("*.log"):
             if link.is_symlink() and str(self._folder) in str(link.readlink()):
                 link.unlink()
+        left = self.leftovers()
+        if left:
+            raise progress.StepError(f"not everything could be removed: {', '.join(left[:10])}")
+
+    def leftovers(self) -> list[str]:
+        """What is still there of this cluster, in words; nothing after `delete`."""
+        mounts = [m for m in _mounts() if m.startswith(f"{self._folder}/")]
+        links = [] if not self._network.exists() else [self._network.namespace]
+        groups = [str(g) for g in cgroups.groups(self._cgroup)]
+        # Somebody's kubectl may name our kubeconfig: it is not ours to count.
+        mark = str(self._folder).encode()
+        processes = [
+            f"process {entry.parent.name}"
+            for entry in Path("/proc").glob("[0-9]*/cmdline")
+            if mark in (content := _content(entry)) and b"kubectl" not in content.split(b"\0")[0]
+        ]
+        folder = [str(self._folder)] if self._folder.exists() else []
+        return [*mounts, *links, *groups, *processes, *folder]
 
     @staticmethod
     def _check() -> None:
@@ -255,23 +281,32 @@ class LocalProvider:
         """Containerd's shims outlive it; ours carry our socket in their command line."""
         mark = str(self._folder / "containerd.sock").encode()
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                content = entry.read_bytes()
-            except OSError:
-                continue
+            content = _content(entry)
             if mark in content and b"containerd-shim" in content:
                 os.kill(int(entry.parent.name), signal.SIGKILL)
 
     def _unmount(self) -> None:
         """Everything mounted below the state folder, the deepest first."""
         for _ in range(3):
-            lines = Path("/proc/self/mountinfo").read_text().splitlines()
-            points = [line.split()[4] for line in lines]
-            ours = [p for p in points if p.startswith(f"{self._folder}/")]
+            ours = [p for p in _mounts() if p.startswith(f"{self._folder}/")]
             for point in sorted(ours, key=len, reverse=True):
                 subprocess.run(["umount", "-l", point], check=False, capture_output=True)
             if not ours:
                 return
+
+
+def _mounts() -> list[str]:
+    """All mount points of this machine."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines]
+
+
+def _content(cmdline: Path) -> bytes:
+    """A process's command line; empty when it ended meanwhile."""
+    try:
+        return cmdline.read_bytes()
+    except OSError:
+        return b""
 
 
 __all__ = ["DNS_ADDRESS", "LocalProvider"]
