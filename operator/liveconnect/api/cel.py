@@ -237,11 +237,29 @@ _JWT = [
     ),
 ]
 
+_STORE_SIZE = "(has({0}.managed) ? {0}.managed.storage.size : '1Gi')"
+_STORE_CLASS = (
+    "(has({0}.managed) && has({0}.managed.storage.storageClassName) ? "
+    "{0}.managed.storage.storageClassName : '')"
+)
+
 _STORE = [
     _rule(
         "!(has(self.managed) && has(self.external))",
         "not together with managed: set either managed or external",
         ".external",
+        _FORBIDDEN,
+    ),
+    # Also between `managed` that is not set and one that states what it would be anyway.
+    _rule(
+        "has(self.external) || has(oldSelf.external) || ("
+        + " && ".join(
+            f"{one.format('self')} == {one.format('oldSelf')}"
+            for one in (_STORE_SIZE, _STORE_CLASS)
+        )
+        + ")",
+        _STORAGE[0]["message"],
+        ".managed.storage",
         _FORBIDDEN,
     ),
 ]
@@ -270,7 +288,6 @@ RULES: dict[str, list[Rule]] = {
     "spec.auth.topics[].filter": [*_FILTER, *_PLACEHOLDERS],
     "spec.presence.store": _STORE,
     "spec.presence.store.managed.resources": _RESOURCES,
-    "spec.presence.store.managed.storage": _STORAGE,
     "spec.gateway.resources": _RESOURCES,
     "spec.gateway.callers[].publish[]": [*_FILTER, *_NO_PLACEHOLDERS],
 }

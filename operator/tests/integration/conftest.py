@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.kit.eventually import eventually
 from e2e.providers.control_plane import ControlPlaneProvider
 from e2e.providers.paths import ROOT
 
@@ -19,7 +20,9 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     try:
         provider.create()
         provider.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        provider.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        established = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=5s")
+        # Right after the apply there are no conditions yet, which kubectl takes for an error.
+        eventually(lambda: provider.kubectl(*established), within=30, what="CRD established")
         yield provider
     finally:
         provider.delete()
