@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from e2e.bench import auth, gateway
+from e2e.bench import apply_one, auth, gateway
 from e2e.bench.row import Row
 
-ROWS: dict[str, Row] = {row.id: row for row in (auth.FRESH, auth.REPEAT, gateway.ROW)}
+ROWS: dict[str, Row] = {
+    row.id: row for row in (apply_one.ROW, auth.FRESH, auth.REPEAT, gateway.ROW)
+}

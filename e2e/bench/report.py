@@ -17,17 +17,19 @@ WIDTH = 80
 def table(results: Sequence[Result]) -> Table:
     """Return the results as a table of 80 columns."""
     made = Table(width=WIDTH, title="make bench", title_justify="left", padding=(0, 1))
-    made.add_column("row", overflow="fold", ratio=3)
-    made.add_column("ours", justify="right", ratio=2)
-    made.add_column("peer", justify="right", ratio=2)
-    made.add_column("ratio", justify="right", ratio=1)
-    made.add_column("goal", justify="right", ratio=1)
-    made.add_column("met", justify="center")
+    made.add_column("row", no_wrap=True)
+    made.add_column("ours", justify="right", no_wrap=True)
+    made.add_column("peer", justify="right", no_wrap=True)
+    made.add_column("unit", no_wrap=True)
+    made.add_column("ratio", justify="right", no_wrap=True)
+    made.add_column("goal", justify="right", no_wrap=True)
+    made.add_column("met", justify="center", no_wrap=True)
     for one in results:
         made.add_row(
             one.id,
-            f"{one.value:,g} {one.unit}",
-            f"{one.peer_value:,g} {one.unit} ({one.peer})",
+            f"{one.value:,g}",
+            f"{one.peer_value:,g}",
+            one.unit,
             f"{one.ratio:.2f}",
             f"{one.goal:g}",
             "[green]yes[/]" if one.met else "[red]no[/]",
@@ -40,10 +42,10 @@ def show(results: Sequence[Result]) -> None:
     console = Console(width=WIDTH, highlight=False)
     console.print(table(results))
     for one in results:
-        console.print(f"[bold]{one.id}[/]: {one.what}", soft_wrap=False)
+        console.print(f"[bold]{one.id}[/]: {one.what}; peer: {one.peer}")
 
 
 def write(results: Sequence[Result], path: Path) -> None:
-    """Write the JSON file; results of rows that were not run now stay in it."""
+    """Write the JSON file: the rows of this run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([one.as_json() for one in results], indent=2) + "\n")
