@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hack.chart import readme, values_schema, values_yaml
@@ -42,31 +42,39 @@ def _strangers(expected: set[Path]) -> list[Path]:
     return [p for p in FOLDER.rglob("*.yaml") if p not in expected]
 
 
+def differing(files: Iterable[tuple[Path, str]], *, write: bool) -> list[Path]:
+    """Those that are missing or hold something else; written anew if asked for."""
+    found = []
+    for path, text in files:
+        if path.exists() and path.read_text() == text:
+            continue
+        found.append(path)
+        if write:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return found
+
+
 def main(arguments: list[str]) -> int:
     """Write or check; the exit code."""
     check = "--check" in arguments
-    stale: list[Path] = []
-    seen: set[Path] = set()
-    for step in (_sources, _install):
-        for path, text in step():
-            seen.add(path)
-            if path.exists() and path.read_text() == text:
-                continue
-            stale.append(path)
-            if not check:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-    for path in _strangers(seen):
-        stale.append(path)
-        if not check:
+    sources = list(_sources())
+    stale = differing(sources, write=not check)
+    rendered = list(_install())
+    stale += differing(rendered, write=not check)
+    strangers = _strangers({path for path, _ in sources})
+    if not check:
+        for path in strangers:
             path.unlink()
     for path in stale:
         print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}")
-    if check and stale:
+    for path in strangers:
+        print(f"{'not generated any more' if check else 'removed'}: {path.relative_to(ROOT)}")
+    if check and (stale or strangers):
         print("run `make generate` and commit the result", file=sys.stderr)
         return 1
     if check:
-        print(f"verify: {len(seen)} generated files are in sync")
+        print(f"verify: {len(sources) + len(rendered)} generated files are in sync")
     return 0
 
 
