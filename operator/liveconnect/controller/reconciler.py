@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import pydantic
+from prometheus_client import Counter, Histogram
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.adapters.broker import BrokerError, Brokers
@@ -37,6 +38,9 @@ from liveconnect.controller.planner.status import failed
 from liveconnect.controller.rendering import RenderSettings
 
 _LOG = logging.getLogger(__name__)
+_PASSES = Counter("liveconnect_controller_passes_total", "Passes by outcome.", ("outcome",))
+_SECONDS = Histogram("liveconnect_controller_pass_seconds", "Time of a pass.")
+_WRITES = Counter("liveconnect_controller_writes_total", "Writes of children.", ("verb", "kind"))
 _RETRY = timedelta(seconds=3)
 #: What the API server says when our fields and somebody's do not go together.
 _CONFLICTS = {409, 422}
@@ -78,7 +82,8 @@ class Reconciler:
         except pydantic.ValidationError as error:
             return await self._fail(body, Reason.INVALID_SPEC, _explain(error), now)
         try:
-            resync = await self._pass(cluster, body, now)
+            with _SECONDS.time():
+                resync = await self._pass(cluster, body, now)
         except (KubeError, BrokerError) as error:
             return await self._fail(body, Reason.RECONCILE_FAILED, str(error), now)
         except Exception as error:  # noqa: BLE001 - the loop never ends for a bug
@@ -86,6 +91,7 @@ class Reconciler:
             why = f"unexpected {type(error).__name__}; the operator's log has it"
             return await self._fail(body, Reason.RECONCILE_FAILED, why, now)
         self.failures = 0
+        _PASSES.labels("ok").inc()
         return resync
 
     async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
@@ -164,6 +170,7 @@ class Reconciler:
 
     async def _execute(self, decided: Plan, observed: Observed) -> None:
         """Do the actions in order; the first failure ends the pass."""
+        await self._refuse_foreign(decided, observed)
         for action in decided.actions:
             await self._act(action, observed)
 
@@ -174,9 +181,11 @@ class Reconciler:
         match action:
             case Apply(manifest, why):
                 _LOG.info("apply %s: %s", ObjectKey.of(manifest), why)
+                _WRITES.labels("apply", manifest["kind"]).inc()
                 await self._apply(manifest)
             case Delete(key, uid, why):
                 _LOG.info("delete %s: %s", key, why)
+                _WRITES.labels("delete", key.kind).inc()
                 await self.kube.delete(key, uid)
             case JoinNode(pod, discovery):
                 await self.brokers.command(
@@ -188,6 +197,30 @@ class Reconciler:
                 await self.brokers.migrate(ips[via], api_key, node)
             case ForgetNode(via, node):
                 await self.brokers.command(ips[via], api_key, "cluster/leave", node=node)
+
+    async def _refuse_foreign(self, decided: Plan, observed: Observed) -> None:
+        """Stop before an object of somebody else would become ours, only because of its name.
+
+        Raises:
+            KubeError: there is one; says which and what to do.
+        """
+        new = [
+            action.manifest
+            for action in decided.actions
+            if isinstance(action, Apply)
+            and (key := ObjectKey.of(action.manifest)) not in observed.children
+            and key not in self.memory.applied
+        ]
+        found = await asyncio.gather(*(self.kube.get(ObjectKey.of(m)) for m in new))
+        for manifest, existing in zip(new, found, strict=True):
+            wanted = manifest["metadata"]["ownerReferences"][0]["uid"]
+            owners = (existing or {}).get("metadata", {}).get("ownerReferences") or []
+            if existing is not None and wanted not in {o["uid"] for o in owners}:
+                raise KubeError(
+                    f"{ObjectKey.of(manifest)}",
+                    409,
+                    "exists and does not belong to this object; delete or rename one of the two",
+                )
 
     async def _apply(self, manifest: Manifest) -> None:
         applied = await self._applied(manifest)
@@ -218,6 +251,7 @@ class Reconciler:
     async def _fail(self, body: Manifest, reason: str, message: str, now: datetime) -> timedelta:
         meta = body["metadata"]
         self.failures += 1
+        _PASSES.labels(reason).inc()
         _LOG.warning("%s/%s: %s: %s", meta["namespace"], meta["name"], reason, message)
         old = dict(body.get("status") or {})
         patch = failed(int(meta.get("generation", 1)), old, reason, message, now)

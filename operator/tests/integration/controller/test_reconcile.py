@@ -220,3 +220,15 @@ def test_no_secret_value_reaches_the_log_or_the_status(
         plain = base64.b64decode(value).decode()
         assert plain not in log
         assert plain not in status
+
+
+def test_somebody_elses_object_of_the_same_name_is_left_alone(
+    kube: Kube, eventually: Eventually
+) -> None:
+    kube("create", "configmap", "demo-auth", "--from-literal=mine=1")
+    kube.apply(cluster())
+    condition = eventually(lambda: (c := ready(kube))["reason"] == "ReconcileFailed" and c)
+    assert "ConfigMap/demo-auth: exists and does not belong to this object" in condition["message"]
+    assert kube.get("configmap", "demo-auth")["data"] == {"mine": "1"}
+    kube("delete", "configmap", "demo-auth")
+    eventually(lambda: len(kube.names(*KINDS)) == 30, within=30)
