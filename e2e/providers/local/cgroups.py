@@ -30,15 +30,16 @@ def make(name: str) -> None:
 
 
 def groups(name: str) -> list[Path]:
-    """The cgroup in every hierarchy where it exists."""
-    return [h / name for h in _hierarchies() if (h / name).exists()]
+    """The cgroup wherever it exists: containerd makes it in a version 2 hierarchy beside, too."""
+    hierarchies = [_ROOT, *(p for p in _ROOT.iterdir() if p.is_dir() and not p.is_symlink())]
+    return [h / name for h in hierarchies if (h / name).is_dir()]
 
 
 def processes(name: str) -> set[int]:
     """Everything that runs in it."""
     found: set[int] = set()
-    for hierarchy in _hierarchies():
-        for file in (hierarchy / name).rglob("cgroup.procs"):
+    for group in groups(name):
+        for file in group.rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
                 found.update(int(pid) for pid in file.read_text().split())
     return found
@@ -52,12 +53,8 @@ def remove(name: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.1)
-    for hierarchy in _hierarchies():
-        group = hierarchy / name
-        if group.exists():
-            folders = sorted(
-                (p for p in group.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)
-            )
-            for folder in [*folders, group]:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+    for group in groups(name):
+        folders = sorted((p for p in group.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts))
+        for folder in [*folders, group]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
