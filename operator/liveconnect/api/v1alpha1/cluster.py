@@ -18,6 +18,9 @@ KIND = "LiveConnectCluster"
 PLURAL = "liveconnectclusters"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+#: Annotation with which a user stops the operator's writes to this object's children.
+PAUSED_ANNOTATION = f"{GROUP}/paused"
+
 #: Pods of the longest child, `<cluster>-subscriber-99`, and the label values must fit 63 characters.
 MAX_NAME_LENGTH = 40
 
@@ -60,6 +63,11 @@ class Cluster(ApiModel):
     """The parsed spec."""
     annotations: dict[str, str] = {}
     """`metadata.annotations`."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the operator shall only look."""
+        return self.annotations.get(PAUSED_ANNOTATION, "").lower() == "true"
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Cluster:

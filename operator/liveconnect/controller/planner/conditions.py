@@ -12,6 +12,7 @@ from liveconnect.api.v1alpha1 import (
     ConditionStatus,
     PoolStatus,
 )
+from liveconnect.api.v1alpha1.cluster import PAUSED_ANNOTATION
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
@@ -47,6 +48,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         **parts,
         "Progressing": _progressing(observed, size, membership),
         "Degraded": _degraded(observed, membership),
+        "Paused": _paused(cluster),
         **_scaling(cluster, observed, size),
     }
     old = {c["type"]: c for c in observed.status.get("conditions", [])}
@@ -134,6 +136,12 @@ def _progressing(observed: Observed, size: Sizes, membership: Membership) -> Ver
     if rolling:
         return TRUE, Reason.ROLLING_OUT, f"rolling out: {', '.join(rolling)}"
     return FALSE, Reason.IDLE, "nothing is under way"
+
+
+def _paused(cluster: Cluster) -> Verdict:
+    if cluster.paused:
+        return TRUE, Reason.PAUSED, f"the annotation {PAUSED_ANNOTATION} is set: nothing is written"
+    return FALSE, Reason.HEALTHY, "the operator acts on this object"
 
 
 def _degraded(observed: Observed, membership: Membership) -> Verdict:

@@ -85,18 +85,20 @@ def plan(
         Apply(manifest, why) for manifest in desired if (why := why_apply(manifest, observed))
     ]
     steps = _membership_steps(names, size, membership, observed, leaving, left=left)
-    actions = (
+    actions: tuple[Action, ...] = (
         *applies,
         *_prunes(desired, observed),
         *_stale_claims(names, replicas, observed),
         *steps,
     )
+    if cluster.paused:
+        actions = ()
     memory = replace(
         membership.memory,
         samples=_samples(observed, now),
         recommendations=size.scale.recommendations if size.scale else (),
     )
-    events = _events(size, replicas, actions)
+    events = () if cluster.paused else _events(size, replicas, actions)
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
     status = summarise(cluster, names, observed, size, membership, memory, now)

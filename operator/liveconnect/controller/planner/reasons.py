@@ -17,6 +17,7 @@ class Reason(StrEnum):
     POD_TROUBLE = "PodTrouble"
     ONE_CLUSTER = "OneCluster"
     NODES_MISSING = "NodesMissing"
+    PAUSED = "Paused"
     IDLE = "Idle"
     ROLLING_OUT = "RollingOut"
     LEAVING = "NodeLeaving"

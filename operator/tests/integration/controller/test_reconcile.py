@@ -232,3 +232,21 @@ def test_somebody_elses_object_of_the_same_name_is_left_alone(
     assert kube.get("configmap", "demo-auth")["data"] == {"mine": "1"}
     kube("delete", "configmap", "demo-auth")
     eventually(lambda: len(kube.names(*KINDS)) == 30, within=30)
+
+
+def test_a_paused_object_is_only_looked_at(kube: Kube, eventually: Eventually) -> None:
+    kube.apply(cluster())
+    eventually(lambda: len(kube.names(*KINDS)) == 30)
+    kube("annotate", "lcc", "demo", "liveconnect.io/paused=true")
+
+    def paused() -> bool:
+        conditions = kube.get("lcc", "demo")["status"]["conditions"]
+        return any(c["type"] == "Paused" and c["status"] == "True" for c in conditions)
+
+    eventually(paused)
+    kube("scale", "deployment/demo-gateway", "--replicas=5")
+    kube.apply(cluster(gateway={"replicas": 3}))
+    eventually(lambda: kube.get("lcc", "demo")["status"]["observedGeneration"] == 2)
+    assert kube.get("deployment", "demo-gateway")["spec"]["replicas"] == 5
+    kube("annotate", "lcc", "demo", "liveconnect.io/paused-")
+    eventually(lambda: kube.get("deployment", "demo-gateway")["spec"]["replicas"] == 3)

@@ -255,3 +255,14 @@ def test_a_step_that_must_be_repeated_is_announced_once() -> None:
                 disk.members.add(world.names.node("demo-subscriber-2"))
         world.suspended.add("demo-subscriber-2")
     assert len(said) == 1
+
+
+def test_paused_plans_nothing_and_says_so() -> None:
+    world = settled()
+    annotations = {"liveconnect.io/paused": "true"}
+    changed = parse({"replicas": 4}, generation=2)
+    world.cluster = changed.model_copy(update={"annotations": annotations})
+    made = world.step()
+    assert not made.actions
+    assert not made.events
+    assert condition(world, "Paused")["status"] == "True"
