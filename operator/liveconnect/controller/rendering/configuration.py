@@ -165,13 +165,28 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
 
 
 def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
-    """The gateway's file."""
+    """The gateway's file.
+
+    The brokers' own bounds are the gateway's, too: who exceeds them loses the connection, and
+    that one is all callers'.
+    """
     config = GatewayConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
         broker_host=names.host(names.pool(Pool.PUBLISHER)),
         callers=callers(cluster),
     )
-    return config.model_dump(mode="json")
+    bounds = {
+        "max_payload_bytes": _bound(cluster, "max_message_size"),
+        "max_topic_levels": _bound(cluster, "topic_max_depth"),
+    }
+    given = {name: bound for name, bound in bounds.items() if bound}
+    return config.model_copy(update=given).model_dump(mode="json")
+
+
+def _bound(cluster: Cluster, key: str) -> int | None:
+    """A bound of `spec.broker.config`; what is no number is the broker's to complain about."""
+    value = cluster.spec.broker.config.get(key, "")
+    return int(value) if value.isascii() and value.isdecimal() else None
 
 
 PRESENCE_CONFIG = """\
