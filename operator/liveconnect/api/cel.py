@@ -32,6 +32,17 @@ def _texts(values: Iterable[str]) -> str:
     return "[" + ", ".join(f"'{value}'" for value in values) + "]"
 
 
+def _spans(numbers: Iterable[int]) -> str:
+    """Numbers for people: `1, 4-6`."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    return ", ".join("-".join(str(number) for number in span) for span in spans)
+
+
 _OWNED = _texts(OPERATOR_OWNED_CONFIG)
 _OWNED_KEY = f"{_OWNED}.exists(o, k.startsWith(o))"
 _PORTS = ", ".join(str(port) for port in RESERVED_PORTS)
@@ -137,7 +148,7 @@ _LISTENERS = [
 _LISTENER = [
     _rule(
         f"!(self.port in [{_PORTS}])",
-        f"the broker itself uses the ports {_PORTS}; choose another",
+        f"the broker itself uses the ports {_spans(RESERVED_PORTS)}; choose another",
         ".port",
         _FORBIDDEN,
     ),
