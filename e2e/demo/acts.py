@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 from e2e import bringup
@@ -13,6 +14,7 @@ from e2e.kit.issuer import Issuer
 from e2e.kit.phone import Address
 from e2e.kit.ready import wait_ready
 from e2e.kit.story import STEPS, Stage
+from e2e.providers.progress import StepError
 
 _READY_WITHIN_SECONDS = 420
 
@@ -28,17 +30,21 @@ def up() -> int:
 
 def down() -> int:
     """Remove everything that the demo made, and return the exit code."""
-    bringup.provider().delete()
+    try:
+        bringup.provider().delete()
+    except (StepError, OSError) as error:
+        print(f"demo: FAIL: not everything could be removed: {error}", flush=True)
+        return 1
     shutil.rmtree(byhand.FOLDER, ignore_errors=True)
     print("demo: everything is removed; builds stay in the cache for the next time", flush=True)
     return 0
 
 
 def _up(screen: Screen) -> int:
-    where = bringup.provider()
     issuer = bringup.issuer()
     screen.title("LiveConnect: from nothing to a message on a phone")
     with screen.act("Kubernetes is up"):
+        where = bringup.provider()
         cluster = bringup.kubernetes(where)
     with screen.act("images are built and loaded"):
         bringup.images(where, cluster)
@@ -78,11 +84,12 @@ def _failed(screen: Screen, failed: ActError) -> int:
     """Say what failed and where to look."""
     if failed.__cause__ is not None:
         screen.trouble(failed.__cause__)
-    where = bringup.provider()
-    if where.kubeconfig().exists():
-        folder = artifacts.dump(bringup.reach(where), "demo")
-        screen.line(f"objects, events and logs: {folder}")
+    with contextlib.suppress(StepError):  # not even a provider
+        where = bringup.provider()
+        if where.kubeconfig().exists():
+            folder = artifacts.dump(bringup.reach(where), "demo")
+            screen.line(f"objects, events and logs: {folder}")
     screen.line(f"build logs: {bringup.LOGS}")
-    screen.line("the cluster is left as it is; `make demo` goes on, `make demo-down` removes it")
+    screen.line("the cluster is left: `make demo` goes on, `make demo-down` removes it")
     print(f"demo: FAIL in {screen.seconds}s: {failed.title}", flush=True)
     return 1

@@ -29,7 +29,9 @@ class Screen:
         self.begun = time.monotonic()
         plain = Console()
         # Nobody reads 200 columns; a file or a pipe gets 80.
-        self._console = Console(width=min(plain.width, 100) if plain.is_terminal else 80)
+        self._console = Console(
+            width=min(plain.width, 100) if plain.is_terminal else 80, highlight=False
+        )
 
     @property
     def seconds(self) -> int:
