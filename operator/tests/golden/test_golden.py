@@ -69,7 +69,18 @@ def test_templates_never_glue_values() -> None:
             assert not glued.search(outside), f"{template.name}:{number}: {line}"
 
 
-HOSTILE = ["a: b\n  c: d", "yes", "{{ 1 }}", "x\u0000y", "'\"\\", "- a", "null", "\u2028"]
+HOSTILE = [
+    "\U0001f4f1 phone",
+    "\\ud83d\\udcf1",
+    "a: b\n  c: d",
+    "yes",
+    "{{ 1 }}",
+    "x\u0000y",
+    "'\"\\",
+    "- a",
+    "null",
+    "\u2028",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
