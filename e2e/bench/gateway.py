@@ -20,7 +20,7 @@ from e2e.bench.row import Measurement, Row
 from e2e.bench.wrk import Load, send
 from liveconnect.api.operands import GatewayConfig, Publisher
 
-WINDOW = 256
+WINDOW = 64
 """Messages that wait for their PUBACK, on both sides."""
 _ROUNDS = 7
 _SECONDS = 3

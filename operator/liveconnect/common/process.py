@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
@@ -106,5 +107,9 @@ def _new_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's main coroutine, on uvloop where that is installed."""
+    # A request leaves next to nothing that only the collector could free, and what was imported
+    # never goes: looking at it all the time costs a tenth of the requests.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
         runner.run(main)

@@ -72,6 +72,8 @@ class Session:
         self.client_id = client_id
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when the connection is gone; with the reason."""
+        self.alive = False
+        """Whether it can be published on."""
         self._loop = asyncio.get_running_loop()
         self._window = window
         self._limits = BrokerLimits()
@@ -141,11 +143,6 @@ class Session:
         self._end(reason)
 
     @property
-    def alive(self) -> bool:
-        """Whether it can be published on."""
-        return not self.ended.done() and self._connected.done()
-
-    @property
     def waiting(self) -> int:
         """Messages that wait for their acknowledgement."""
         return len(self._waiting) + len(self._queued)
@@ -170,6 +167,7 @@ class Session:
             self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
 
     def _end(self, reason: str) -> None:
+        self.alive = False
         if self._ticker is not None:
             self._ticker.cancel()
         if not self._connected.done():
@@ -286,6 +284,7 @@ class Session:
             self._connected.set_exception(ConnectError(f"refused: {code.getName()}"))
             return
         self._limits = BrokerLimits.of(properties)
+        self.alive = True
         self._connected.set_result(None)
 
     def _on_disconnect(
