@@ -7,8 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
-from functools import partial
-from http import HTTPStatus
+from functools import lru_cache, partial
+from http import HTTPMethod, HTTPStatus
 from typing import Any, Final, TypeVar, cast
 
 import httptools
@@ -24,6 +24,7 @@ _MAX_WAITING: Final = 64
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
+_METHODS: Final = {method.value.encode(): method.value for method in HTTPMethod}
 
 T = TypeVar("T")
 
@@ -159,10 +160,10 @@ class Connection(asyncio.Protocol):
         """Answer the request, or let it wait for those before it."""
         parser = self._parser
         request = Request(
-            method=parser.get_method().decode("ascii"),
-            path=self._target.partition(b"?")[0].decode("ascii", "replace"),
-            headers=self._headers,
-            body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            _METHODS.get(parser.get_method(), ""),
+            self._target.partition(b"?")[0].decode("ascii", "replace"),
+            self._headers,
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
         )
         keep_alive = parser.should_keep_alive()
         self._reset()
@@ -268,18 +269,22 @@ class Connection(asyncio.Protocol):
 
 
 def _encode(response: Response, *, keep_alive: bool, head: bool) -> bytes:
-    more = ""
-    if response.headers:
-        more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-    return b"%b%bContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+    return b"%b%b%bContent-Length: %d\r\n%b\r\n%b" % (
         _STATUS_LINES[response.status],
         _date.line(),
-        response.content_type.encode("latin-1"),
+        _encode_headers(response.content_type, tuple(response.headers.items()))
+        if response.headers
+        else _encode_headers(response.content_type),
         len(response.body),
-        more.encode("latin-1"),
         b"" if keep_alive else b"Connection: close\r\n",
         b"" if head else response.body,
     )
+
+
+@lru_cache(maxsize=64)
+def _encode_headers(content_type: str, more: tuple[tuple[str, str], ...] = ()) -> bytes:
+    lines = (("Content-Type", content_type), *more)
+    return "".join(f"{name}: {value}\r\n" for name, value in lines).encode("latin-1")
 
 
 def _call(request: Request, function: Callable[..., T], *arguments: Any) -> T | Response:
