@@ -58,7 +58,7 @@ contract: packages ## Our code and the dev broker against VerneMQ's recordings
 	@$(PYTHON) -m pytest -q operator/tests/contract
 
 .PHONY: integration
-integration: packages ## The operator against a real API server
+integration: binaries ## The operator against a real API server
 	@$(PYTHON) -m pytest -q operator/tests/integration
 
 .PHONY: e2e
@@ -69,8 +69,12 @@ e2e: packages ## The whole platform in real pods
 packages: setup ## Install the system packages that tests and local provider need
 	@$(PYTHON) -m e2e.providers.system
 
+.PHONY: binaries
+binaries: packages ## Build the control plane that the integration tests run on (cached)
+	@$(PYTHON) -m e2e.providers.binaries
+
 .PHONY: test
-test: packages lint types imports verify ## Everything: what CI runs
+test: lint types imports verify binaries ## Everything: what CI runs
 	@$(PYTHON) -m pytest operator/tests e2e
 
 .PHONY: demo

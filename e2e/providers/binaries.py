@@ -129,6 +129,9 @@ def ensure(names: tuple[str, ...]) -> None:
         binary(name)
 
 
+#: What the tests need before any of them begins: a build takes longer than a test may.
+TESTS = (*CONTROL_PLANE, "helm", "actionlint", "kind")
+
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or NODE:
+    for wanted in sys.argv[1:] or TESTS:
         progress.say(str(binary(wanted)))
