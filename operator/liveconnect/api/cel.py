@@ -130,6 +130,15 @@ _SUBSCRIBERS = [
     ),
 ]
 
+_SUBSCRIBERS.append(
+    _rule(
+        "self.service.type != 'ClusterIP' || self.listeners.all(l, !has(l.nodePort))",
+        "a nodePort only with service.type: NodePort or LoadBalancer; remove one of the two",
+        ".listeners",
+        _FORBIDDEN,
+    )
+)
+
 _AUTOSCALING = [
     _rule(
         "self.minReplicas <= self.maxReplicas",
@@ -138,10 +147,22 @@ _AUTOSCALING = [
     ),
 ]
 
+_SERVICE_PORT = "(has({0}.servicePort) ? {0}.servicePort : {0}.port)"
+
 _LISTENERS = [
     _rule(
         "self.all(a, self.exists_one(b, b.port == a.port))",
         "every listener needs a port of its own",
+    ),
+    _rule(
+        "self.all(a, self.exists_one(b, "
+        f"{_SERVICE_PORT.format('b')} == {_SERVICE_PORT.format('a')}))",
+        "every listener needs a port of its own on the Service: change one servicePort",
+    ),
+    _rule(
+        "self.all(a, !has(a.nodePort) || "
+        "self.exists_one(b, has(b.nodePort) && b.nodePort == a.nodePort))",
+        "every listener needs a nodePort of its own",
     ),
 ]
 

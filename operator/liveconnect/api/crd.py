@@ -31,6 +31,7 @@ LIST_SETS = {
     "spec.auth.tokens[].jwt.algorithms",
     "spec.auth.topics[].allow",
     "spec.gateway.callers[].publish",
+    "spec.publishers.allowedNamespaces",
     "spec.subscribers.service.loadBalancerSourceRanges",
 }
 _DEFAULTS_WRITTEN_OUT = {"resources", "service"}

@@ -17,7 +17,7 @@ from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer
-from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
+from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import Issuer, TokenVerifier
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue
 from liveconnect.webhook.adapters.presence_store import PresenceStore
@@ -25,7 +25,8 @@ from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.issuers import make_issuers, why_not_ready
 from liveconnect.webhook.policy import Policy, RuleTemplate, TemplateError
-from liveconnect.webhook.routes import Routes
+from liveconnect.webhook.routes import Routes, clients_only, hooks_only
+from liveconnect.webhook.settings import WebhookSettings
 
 _FLUSH_SECONDS: Final = 5.0
 
@@ -67,7 +68,7 @@ def _publish_metrics(issuers: Sequence[Issuer], verifier: TokenVerifier) -> None
     TOKEN_CHECKS.labels("verification").set_function(lambda: verifier.misses)
 
 
-async def serve(config: AuthConfig, settings: ServiceSettings) -> None:
+async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
     """Run the service until SIGTERM.
 
     Raises:
@@ -93,16 +94,27 @@ async def serve(config: AuthConfig, settings: ServiceSettings) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
             background.append(tasks.create_task(queue.run()))
-            await HttpServer(routes, draining).serve(settings)
+            await _listen(routes, draining, settings)
             await queue.flush(_FLUSH_SECONDS)
             for task in background:
                 task.cancel()
         await store.close()
 
 
+async def _listen(routes: Routes, draining: Draining, settings: WebhookSettings) -> None:
+    """Serve on one port or on two until drained."""
+    if settings.hooks_port is None:
+        await HttpServer(routes, draining).serve(settings)
+        return
+    await asyncio.gather(
+        HttpServer(clients_only(routes), draining).serve(settings),
+        HttpServer(hooks_only(routes), draining).serve(settings, settings.hooks_port),
+    )
+
+
 def main() -> None:
     """Start the process; exit code 2 if its configuration cannot be used."""
-    settings = ServiceSettings()
+    settings = WebhookSettings()
     configure_logs("webhook", settings.log_level)
     try:
         config = load_config(settings.config_file, AuthConfig)

@@ -13,7 +13,7 @@ import msgspec
 
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import Draining, Readiness
-from liveconnect.common.server import Operations, Request, Response, require_get
+from liveconnect.common.server import Handler, Operations, Request, Response, require_get
 from liveconnect.webhook import audit
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.contract import (
@@ -29,6 +29,7 @@ from liveconnect.webhook.hooks import AuthBody, AuthHooks, Call, PresenceBody, P
 _HOOK_PATH: Final = re.compile(
     r"/hooks/(auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"
 )
+_HOOKS: Final = "/hooks/"
 _CLIENT_PATH: Final = re.compile(r"/v1/clients/([^/]+)")
 _HOOKS_OF: Final = {"auth": AUTH_HOOKS, "presence": PRESENCE_HOOKS}
 
@@ -68,7 +69,7 @@ class Routes:
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request."""
-        if request.path.startswith("/hooks/"):
+        if request.path.startswith(_HOOKS):
             return self._hook(request)
         client = _CLIENT_PATH.fullmatch(request.path)
         if client is None:
@@ -112,3 +113,25 @@ class Routes:
         )
         view = await self._clients.read(client_id)
         return Response(msgspec.json.encode(view), headers={"Cache-Control": "no-store"})
+
+
+def hooks_only(routes: Routes) -> Handler:
+    """The handler of a port that only brokers reach: hooks, nothing else."""
+
+    def answer(request: Request) -> Answer:
+        if not request.path.startswith(_HOOKS):
+            raise Problem(404, "only hooks are served on this port")
+        return routes(request)
+
+    return answer
+
+
+def clients_only(routes: Routes) -> Handler:
+    """The handler of the other port: everything but hooks."""
+
+    def answer(request: Request) -> Answer:
+        if request.path.startswith(_HOOKS):
+            raise Problem(404, "hooks are served on a port of their own")
+        return routes(request)
+
+    return answer

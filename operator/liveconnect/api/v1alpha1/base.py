@@ -21,6 +21,9 @@ TopicFilter = Annotated[
 #: A name of an object of Kubernetes (a DNS subdomain, RFC 1123).
 ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 
+#: A name of a namespace (a DNS label, RFC 1123).
+NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+
 
 class ApiModel(BaseModel):
     """A structure of the API: immutable, unknown fields refused."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.base import ApiModel, NamespaceName
 
 #: A Kubernetes quantity (apimachinery resource.Quantity) that is not negative, integer or string.
 Quantity = Annotated[
@@ -62,7 +62,15 @@ class Listener(ApiModel):
     protocol: ListenerProtocol = ListenerProtocol.MQTT
     """`MQTT` (over TCP) or `WS` (MQTT over WebSocket, path `/mqtt`)."""
     port: Port
-    """Port in the pod and on the Service."""
+    """Port in the pod, and on the Service unless `servicePort` says otherwise."""
+    servicePort: Port | None = None
+    """Port on the Service: devices connect to 443, the pod listens on 8080."""
+    nodePort: Port | None = None
+    """Port on every Kubernetes node, of its range for such ports; chosen by Kubernetes when not
+    set. Only with `service.type` `NodePort` or `LoadBalancer`."""
+    proxyProtocol: bool = False
+    """Whether the load balancer sends the PROXY protocol (version 1 or 2), which tells the broker
+    the client's real address. A connection without it is then reset."""
 
 
 class ServiceType(StrEnum):
@@ -133,6 +141,10 @@ class PublisherPool(ApiModel):
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
     """Number of nodes."""
+    allowedNamespaces: Annotated[list[NamespaceName] | None, Field(max_length=100)] = None
+    """Namespaces whose pods may open MQTT connections to this pool; those of
+    `spec.gateway.callers` when not set, nobody but the gateway when empty. Enforced by a
+    NetworkPolicy, so only where the network plug-in does that."""
     resources: Resources = Resources()
     """Compute resources of each broker."""
     storage: Storage = Storage()

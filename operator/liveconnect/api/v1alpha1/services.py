@@ -7,14 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from liveconnect.api.v1alpha1.auth import SecretKeyReference
-from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
+from liveconnect.api.v1alpha1.base import ApiModel, NamespaceName, ObjectName, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources, Storage
 
 
 class ServiceAccountReference(ApiModel):
     """A ServiceAccount of any namespace."""
 
-    namespace: Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    namespace: NamespaceName
     """Namespace of the ServiceAccount."""
     name: ObjectName
     """Name of the ServiceAccount."""

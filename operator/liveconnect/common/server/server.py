@@ -27,8 +27,8 @@ class HttpServer:
         self._limits = limits or Limits()
         self._connections: set[Connection] = set()
 
-    async def serve(self, settings: ServiceSettings) -> None:
-        """Serve until told to drain, then drain.
+    async def serve(self, settings: ServiceSettings, port: int | None = None) -> None:
+        """Serve on `port`, or on that of the settings, until told to drain, then drain.
 
         While draining, every answer closes its connection: the brokers keep connections open and
         would otherwise meet a closed one, which is a refusal to a client.
@@ -36,7 +36,7 @@ class HttpServer:
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self._handler, self._draining, self._limits, self._connections),
             settings.host,
-            settings.port,
+            settings.port if port is None else port,
             backlog=_BACKLOG,
         )
         addresses = [list(socket.getsockname()[:2]) for socket in server.sockets]

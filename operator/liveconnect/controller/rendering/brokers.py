@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.manifest import Manifest, digest
@@ -16,6 +15,7 @@ from liveconnect.controller.model.names import (
 )
 from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.rendering import configuration
+from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
 from liveconnect.controller.rendering.inputs import RenderInputs
 
@@ -40,19 +40,25 @@ def nodes_service(names: Names) -> Manifest:
     selector = {
         k: v for k, v in names.selector("broker").items() if k != "app.kubernetes.io/component"
     }
-    return _service(
-        names.nodes, ports, {**selector, "liveconnect.io/broker": "true"}, headless=True
-    )
+    return service(names.nodes, ports, {**selector, "liveconnect.io/broker": "true"}, headless=True)
 
 
 def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
     """The Service that clients of a pool use; publishers are never reachable from outside."""
-    ports = [{"name": i.name, "port": i.port} for i in configuration.listeners(cluster, pool)]
+    ports = [
+        {
+            "name": i.name,
+            "port": i.servicePort or i.port,
+            "target": i.port,
+            "node_port": i.nodePort,
+        }
+        for i in configuration.listeners(cluster, pool)
+    ]
     if pool is Pool.PUBLISHER:
-        return _service(names.pool(pool), ports, names.selector(pool.value))
+        return service(names.pool(pool), ports, names.selector(pool.value))
     spec = cluster.spec.subscribers.service
     external = spec.type.value != "ClusterIP"
-    return _service(
+    return service(
         names.pool(pool),
         ports,
         names.selector(pool.value),
@@ -62,21 +68,6 @@ def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
         source_ranges=spec.loadBalancerSourceRanges,
         external_traffic_policy=spec.externalTrafficPolicy.value if external else None,
     )
-
-
-def _service(
-    name: str, ports: list[dict[str, Any]], selector: dict[str, str], **extra: Any
-) -> Manifest:
-    view: dict[str, Any] = {
-        "type": "ClusterIP",
-        "headless": False,
-        "annotations": {},
-        "load_balancer_class": None,
-        "source_ranges": [],
-        "external_traffic_policy": None,
-        **extra,
-    }
-    return render_manifest("service.yaml.j2", name=name, ports=ports, selector=selector, **view)
 
 
 def budget(names: Names, pool: Pool) -> Manifest:

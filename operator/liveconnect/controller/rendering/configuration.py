@@ -24,9 +24,9 @@ from liveconnect.api.v1alpha1 import (
 from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
+    HOOKS_PORT,
     HTTP_PORT,
     MQTT_PORT,
-    SERVICE_PORT,
     Names,
 )
 from liveconnect.controller.model.observed import Pool
@@ -92,7 +92,7 @@ def hooks(names: Names, pool: Pool) -> list[Hook]:
     Authentication and presence have endpoints, and so connection pools in the broker, of their
     own; the URL carries what the bodies do not: pool and node.
     """
-    base = f"http://{names.host(names.auth)}:{SERVICE_PORT}/hooks"
+    base = f"http://{names.host(names.auth)}:{HOOKS_PORT}/hooks"
     plans = [("auth", AUTH_HOOKS)]
     if pool is Pool.SUBSCRIBER:
         plans.append(("presence", PRESENCE_HOOKS))
@@ -115,7 +115,12 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
         clustering_port=CLUSTERING_PORT,
         http_port=HTTP_PORT,
         listeners=[
-            {"type": _TYPES[item.protocol], "name": item.name, "port": item.port}
+            {
+                "type": _TYPES[item.protocol],
+                "name": item.name,
+                "port": item.port,
+                "proxy_protocol": item.proxyProtocol,
+            }
             for item in listeners(cluster, pool)
         ],
         hooks=hooks(names, pool),

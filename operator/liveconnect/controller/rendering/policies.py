@@ -1,7 +1,13 @@
-"""NetworkPolicies: nothing reaches an operand but what must (default deny around each)."""
+"""NetworkPolicies: nothing reaches an operand but what must (default deny around each).
+
+Brokers and the managed store, which hold the messages, also reach nothing but what they must. The
+auth service and the gateway are not fenced in: issuers and the API server are at addresses that
+no policy can name.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from liveconnect.api.v1alpha1 import Cluster
@@ -10,6 +16,7 @@ from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
     EPMD_PORT,
+    HOOKS_PORT,
     HTTP_PORT,
     MQTT_PORT,
     OPERATOR_APP,
@@ -21,6 +28,33 @@ from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.rendering.engine import render_manifest
 
 Peer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may use which ports."""
+
+    peers: list[Peer] | None
+    """Everybody when None; nobody when empty, which Kubernetes cannot say within a rule."""
+    ports: list[dict[str, Any]]
+
+    def towards(self, direction: str) -> dict[str, Any]:
+        """As a policy has it, `from` or `to` the peers."""
+        peers = {direction: self.peers} if self.peers is not None else {}
+        return {"ports": self.ports, **peers}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One policy."""
+
+    component: str
+    """Whose pods it guards."""
+    name: str
+    ingress: list[Rule]
+    egress: list[Rule] | None
+    """None: they may reach anything."""
+
 
 _ANYWHERE: dict[str, Any] = {"matchLabels": {}}
 _OPERATOR: Peer = {
@@ -45,46 +79,67 @@ def _pods(labels: dict[str, str]) -> Peer:
     return {"podSelector": {"matchLabels": labels}}
 
 
-def _rule(peers: list[Peer] | None, *ports: int | tuple[int, int]) -> dict[str, Any]:
-    spans = [p if isinstance(p, tuple) else (p, None) for p in ports]
-    return {
-        "ports": [{"first": first, "last": last} for first, last in spans],
-        "peers": peers,
-    }
+def _rule(peers: list[Peer] | None, *ports: int | tuple[int, int], protocol: str = "TCP") -> Rule:
+    """Peers (everybody when None, nobody when empty) and their ports or spans of ports."""
+    spans = [
+        {"port": p[0], "endPort": p[1]} if isinstance(p, tuple) else {"port": p} for p in ports
+    ]
+    return Rule(peers, [{**span, "protocol": protocol} for span in spans])
 
 
 def policies(cluster: Cluster, names: Names) -> list[tuple[str, Manifest]]:
     """All policies of a cluster, each with the component that it guards."""
+    guards = [*_broker_guards(cluster, names), *_service_guards(cluster, names)]
+    if cluster.spec.presence.store.external is None:
+        store = [_rule([_pods(names.selector("auth"))], PRESENCE_PORT)]
+        guards.append(Guard("presence", names.presence, store, []))
+    return [(guard.component, _policy(guard, names)) for guard in guards]
+
+
+def _policy(guard: Guard, names: Names) -> Manifest:
+    return render_manifest(
+        "networkpolicy.yaml.j2",
+        name=guard.name,
+        selector=names.selector(guard.component),
+        ingress=[rule.towards("from") for rule in guard.ingress if rule.peers != []],
+        egress=None if guard.egress is None else [rule.towards("to") for rule in guard.egress],
+    )
+
+
+#: Wherever it may be: pods, the node's own cache, a server outside.
+_DNS = [_rule(None, 53, protocol=name) for name in ("UDP", "TCP")]
+
+
+def _brokers(names: Names) -> Peer:
+    return _pods({"app.kubernetes.io/instance": names.cluster, "liveconnect.io/broker": "true"})
+
+
+def _broker_guards(cluster: Cluster, names: Names) -> list[Guard]:
+    """Both pools: members talk to each other, the operator and monitors ask, clients connect."""
     spec = cluster.spec
-    brokers = _pods({"app.kubernetes.io/instance": names.cluster, "liveconnect.io/broker": "true"})
-    callers = {c.serviceAccount.namespace for c in spec.gateway.callers}
-    readers = {r.serviceAccount.namespace for r in spec.presence.readers}
-    common = [
-        _rule([brokers], EPMD_PORT, CLUSTERING_PORT, DISTRIBUTION_PORTS),
-        _rule([_OPERATOR, _MONITORING], HTTP_PORT),
-    ]
-    backends = [_pods(names.selector("gateway")), *_namespaces(callers)]
+    between = _rule([_brokers(names)], EPMD_PORT, CLUSTERING_PORT, DISTRIBUTION_PORTS)
+    common = [between, _rule([_OPERATOR, _MONITORING], HTTP_PORT)]
+    egress = [*_DNS, between, _rule([_pods(names.selector("auth"))], HOOKS_PORT)]
+    allowed = spec.publishers.allowedNamespaces
+    if allowed is None:
+        allowed = [c.serviceAccount.namespace for c in spec.gateway.callers]
+    backends = [_pods(names.selector("gateway")), *_namespaces(set(allowed))]
     devices = [listener.port for listener in spec.subscribers.listeners]
-    guards: list[tuple[str, str, list[dict[str, Any]]]] = [
-        ("publisher", names.pool(Pool.PUBLISHER), [*common, _rule(backends, MQTT_PORT)]),
-        ("subscriber", names.pool(Pool.SUBSCRIBER), [*common, _rule(None, *devices)]),
-        ("auth", names.auth, [
-            _rule([brokers, _MONITORING, *_namespaces(readers)], SERVICE_PORT)]),
-        ("gateway", names.gateway, [
-            _rule([_MONITORING, *_namespaces(callers)], SERVICE_PORT)]),
-        ("presence", names.presence, [_rule([_pods(names.selector("auth"))], PRESENCE_PORT)]),
-    ]  # fmt: skip
-    if spec.presence.store.external is not None:
-        guards.pop()
+    publisher, subscriber = names.pool(Pool.PUBLISHER), names.pool(Pool.SUBSCRIBER)
     return [
-        (
-            component,
-            render_manifest(
-                "networkpolicy.yaml.j2",
-                name=name,
-                selector=names.selector(component),
-                rules=rules,
-            ),
-        )
-        for component, name, rules in guards
+        Guard("publisher", publisher, [*common, _rule(backends, MQTT_PORT)], egress),
+        Guard("subscriber", subscriber, [*common, _rule(None, *devices)], egress),
+    ]
+
+
+def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:
+    """The auth service and the gateway."""
+    callers = {c.serviceAccount.namespace for c in cluster.spec.gateway.callers}
+    readers = {r.serviceAccount.namespace for r in cluster.spec.presence.readers}
+    hooks = _rule([_brokers(names)], HOOKS_PORT)
+    reading = _rule([_MONITORING, *_namespaces(readers)], SERVICE_PORT)
+    publishing = _rule([_MONITORING, *_namespaces(callers)], SERVICE_PORT)
+    return [
+        Guard("auth", names.auth, [hooks, reading], None),
+        Guard("gateway", names.gateway, [publishing], None),
     ]

@@ -9,11 +9,23 @@ from liveconnect.api import operands
 from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, digest
-from liveconnect.controller.model.names import PRESENCE_PORT, SERVICE_PORT, Names
+from liveconnect.controller.model.names import (
+    HOOKS_PORT,
+    PRESENCE_PORT,
+    SERVICE_PORT,
+    Names,
+)
 from liveconnect.controller.rendering import configuration
+from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
 from liveconnect.controller.rendering.inputs import RenderInputs, RenderSettings
 
+_PORTS: dict[str, list[dict[str, Any]]] = {
+    # Hooks have a port of their own, so that a policy can keep everybody but the brokers away.
+    "auth": [{"name": "http", "port": SERVICE_PORT}, {"name": "hooks", "port": HOOKS_PORT}],
+    "gateway": [{"name": "http", "port": SERVICE_PORT}],
+    "presence": [{"name": "redis", "port": PRESENCE_PORT}],
+}
 _DEFAULT_REQUESTS = {"cpu": "50m", "memory": "96Mi"}
 
 
@@ -31,22 +43,7 @@ def json_config_map(name: str, config: dict[str, Any]) -> Manifest:
 
 def http_service(names: Names, name: str, component: str) -> Manifest:
     """The ClusterIP of a service."""
-    return render_manifest(
-        "service.yaml.j2",
-        name=name,
-        type="ClusterIP",
-        headless=False,
-        annotations={},
-        load_balancer_class=None,
-        source_ranges=[],
-        external_traffic_policy=None,
-        selector=names.selector(component),
-        ports=[
-            {"name": "redis", "port": PRESENCE_PORT}
-            if component == "presence"
-            else {"name": "http", "port": SERVICE_PORT}
-        ],
-    )
+    return service(name, _PORTS[component], names.selector(component))
 
 
 def budget(names: Names, name: str, component: str) -> Manifest:
@@ -128,6 +125,8 @@ def auth_deployment(
     return _deployment(
         cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,
         container="auth",
+        ports=_PORTS["auth"],
+        env=[{"name": "LIVECONNECT_HOOKS_PORT", "value": str(HOOKS_PORT)}],
         command=["liveconnect-webhook"],
         replicas=cluster.spec.auth.replicas,
         resources=resources(cluster.spec.auth.resources),
@@ -159,6 +158,8 @@ def gateway_deployment(
         cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
         [_config(names.gateway), _api_access(), (token_mount, token_volume)],
         container="gateway",
+        ports=_PORTS["gateway"],
+        env=[],
         command=["liveconnect-gateway"],
         replicas=cluster.spec.gateway.replicas,
         resources=resources(cluster.spec.gateway.resources),

@@ -23,6 +23,14 @@ GOOD: list[tuple[str, Any]] = [
     ("spec.subscribers", {}),
     ("spec.subscribers.listeners", [{"name": f"m{n}", "port": 2000 + n} for n in range(8)]),
     (
+        "spec.subscribers.listeners",
+        [
+            {"name": "mqtt", "port": 8080, "servicePort": 1883, "proxyProtocol": True},
+            {"name": "ws", "port": 1883, "servicePort": 443, "nodePort": 31443},
+        ],
+    ),
+    ("spec.publishers.allowedNamespaces", []),
+    (
         "spec.subscribers.service",
         {
             "loadBalancerClass": "example.com/lb",

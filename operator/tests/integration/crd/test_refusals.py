@@ -116,6 +116,36 @@ BAD: list[tuple[str, Any, str, str]] = [
     ),
     ("spec.subscribers.listeners", [], "spec.subscribers.listeners", "at least 1 item"),
     (
+        "spec.subscribers.listeners",
+        [_LISTENER, {"name": "ws", "port": 8080, "servicePort": 1883}],
+        "spec.subscribers.listeners",
+        "change one servicePort",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "nodePort": 31883}, {"name": "ws", "port": 8080, "nodePort": 31883}],
+        "spec.subscribers.listeners",
+        "a nodePort of its own",
+    ),
+    (
+        "spec.subscribers",
+        {"listeners": [{**_LISTENER, "nodePort": 31883}], "service": {"type": "ClusterIP"}},
+        "spec.subscribers.listeners",
+        "a nodePort only with service.type",
+    ),
+    (
+        "spec.publishers.allowedNamespaces",
+        ["Shop"],
+        "spec.publishers.allowedNamespaces[0]",
+        "should match",
+    ),
+    (
+        "spec.publishers.allowedNamespaces",
+        ["shop", "shop"],
+        "spec.publishers.allowedNamespaces[1]",
+        "Duplicate value",
+    ),
+    (
         "spec.subscribers.service.loadBalancerSourceRanges",
         ["10.0.0.0"],
         "spec.subscribers.service.loadBalancerSourceRanges[0]",

@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.webhook.world import Answer, World, eventually, register_body
+from tests.integration.webhook.world import (
+    Answer,
+    Service,
+    World,
+    eventually,
+    free_port,
+    register_body,
+    running_service,
+)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"cluster": 1}', '{"surprise": true}'])
@@ -69,3 +77,18 @@ def test_not_ready_while_draining(own_world: World) -> None:
     answer = eventually(refusal)
     assert answer is not None
     assert answer.json["reason"] == "draining"
+
+
+def test_hooks_have_a_port_that_nobody_else_needs_to_reach(own_world: World) -> None:
+    """A policy lets readers to the one port and brokers to the other."""
+    hooks_port = free_port()
+    environment = {"LIVECONNECT_HOOKS_PORT": str(hooks_port)}
+    config = own_world.folder / "config.json"
+    with running_service(own_world.folder, config, **environment) as clients:
+        hooks = Service(f"http://127.0.0.1:{hooks_port}", clients.log, clients.process)
+        body = register_body(own_world.device(), "phone-1")
+        assert hooks.hook("auth_on_register", body).json["result"] == "ok"
+        assert clients.hook("auth_on_register", body).status == 404
+        assert clients.request("GET", "/v1/clients/phone-1").status == 401
+        for path in ("/v1/clients/phone-1", "/metrics", "/readyz", "/hooks"):
+            assert hooks.request("GET", path).status == 404

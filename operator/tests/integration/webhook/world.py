@@ -318,8 +318,8 @@ def write_config(folder: Path, jwks: JwksServer, redis: Redis, cluster: Keys) ->
 
 
 @contextlib.contextmanager
-def running_service(folder: Path, config: Path) -> Iterator[Service]:
-    """Start the process, wait until it is ready, and end it as Kubernetes would."""
+def running_service(folder: Path, config: Path, **extra: str) -> Iterator[Service]:
+    """Start the process, with `extra` in its environment; end it as Kubernetes would."""
     port, log = free_port(), folder / f"log-{time.monotonic_ns()}"
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
@@ -328,6 +328,7 @@ def running_service(folder: Path, config: Path) -> Iterator[Service]:
         "LIVECONNECT_PORT": str(port),
         "LIVECONNECT_LOG_LEVEL": "DEBUG",
         "LIVECONNECT_DRAIN_DELAY_SECONDS": "0.3",
+        **extra,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

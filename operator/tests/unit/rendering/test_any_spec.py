@@ -23,7 +23,12 @@ STORAGE = st.fixed_dictionaries(
 LISTENERS = st.lists(
     st.fixed_dictionaries(
         {"name": WORDS, "port": st.integers(1024, 4000)},
-        optional={"protocol": st.sampled_from(["MQTT", "WS"])},
+        optional={
+            "protocol": st.sampled_from(["MQTT", "WS"]),
+            "servicePort": st.integers(1, 4000),
+            "nodePort": st.integers(30000, 32767),
+            "proxyProtocol": st.booleans(),
+        },
     ),
     min_size=1,
     max_size=4,

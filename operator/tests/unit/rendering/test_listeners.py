@@ -1,0 +1,47 @@
+"""Listeners: ports of the Service, of the pod, the PROXY protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hack.golden import rendered
+from liveconnect.api.v1alpha1 import Cluster
+
+LISTENERS = [
+    {"name": "mqtt", "port": 1884, "servicePort": 1883, "nodePort": 31883, "proxyProtocol": True},
+    {"name": "ws", "port": 8083, "protocol": "WS"},
+]
+
+
+def manifest(kind: str, name: str) -> dict[str, Any]:
+    jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
+    spec = {
+        "broker": {"image": "b:1"},
+        "subscribers": {"listeners": LISTENERS},
+        "auth": {"tokens": [{"jwt": jwt}]},
+    }
+    meta = {"name": "demo", "namespace": "ns", "uid": "u", "generation": 1}
+    made = rendered(Cluster.parse({"metadata": meta, "spec": spec}))
+    return next(m for m in made if m["kind"] == kind and m["metadata"]["name"] == name)
+
+
+def test_the_service_has_its_own_ports() -> None:
+    ports = manifest("Service", "demo-subscriber")["spec"]["ports"]
+    assert ports == [
+        {"name": "mqtt", "port": 1883, "targetPort": 1884, "nodePort": 31883, "protocol": "TCP"},
+        {"name": "ws", "port": 8083, "targetPort": 8083, "protocol": "TCP"},
+    ]
+
+
+def test_the_pod_listens_on_the_listeners_port() -> None:
+    pod = manifest("StatefulSet", "demo-subscriber")["spec"]["template"]["spec"]
+    ports = {p["name"]: p["containerPort"] for p in pod["containers"][0]["ports"]}
+    assert ports["mqtt"] == 1884
+
+
+def test_proxy_protocol_is_on_where_it_is_asked_for_and_never_names_the_user() -> None:
+    conf = manifest("ConfigMap", "demo-subscriber")["data"]["vernemq.conf"]
+    assert "listener.tcp.mqtt = 0.0.0.0:1884\n" in conf
+    assert "listener.tcp.mqtt.proxy_protocol = on\n" in conf
+    assert "listener.tcp.mqtt.proxy_protocol_use_cn_as_username = off\n" in conf
+    assert "listener.ws.ws.proxy_protocol" not in conf
