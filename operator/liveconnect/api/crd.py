@@ -30,6 +30,7 @@ LIST_SETS = {
     "spec.auth.tokens[].jwt.audiences",
     "spec.auth.tokens[].jwt.algorithms",
     "spec.auth.topics[].allow",
+    "spec.auth.topics[].groups",
     "spec.gateway.callers[].publish",
     "spec.publishers.allowedNamespaces",
     "spec.subscribers.service.loadBalancerSourceRanges",

@@ -31,6 +31,8 @@ class JwtProvider(ApiModel):
     """Accepted signature algorithms."""
     client_id_claim: str
     """Claim that must equal the MQTT client id."""
+    groups_claim: str = "groups"
+    """Claim that names the device's groups."""
     leeway_seconds: int
     """Tolerated clock difference."""
     jwks_uri: str | None = None

@@ -69,6 +69,8 @@ class Verified(msgspec.Struct, frozen=True, eq=False, gc=False):
     """`exp` (seconds since the epoch)."""
     client_id_claim: str = ""
     """Name of the claim that must equal the MQTT client id; empty if none need."""
+    groups: frozenset[str] = frozenset()
+    """What topic rules may be bound to."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Issuer:
     leeway_seconds: float
     keys: KeyCache
     client_id_claim: str = ""
+    groups_claim: str = ""
 
 
 class TokenRefusedError(Exception):
@@ -211,7 +214,14 @@ def check_against(
         claims=token.claims,
         expires_at=float(token.claims["exp"]),
         client_id_claim=issuer.client_id_claim,
+        groups=groups_of(token.claims.get(issuer.groups_claim)),
     )
+
+
+def groups_of(claim: object) -> frozenset[str]:
+    """Return the groups that a claim names: a list of strings, or one string; else none."""
+    named = claim if isinstance(claim, list) else [claim]
+    return frozenset(group for group in named if isinstance(group, str) and group)
 
 
 def _check_signature(issuer: Issuer, token: CompactToken) -> TokenFault | None:

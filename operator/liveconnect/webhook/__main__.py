@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
+from liveconnect.common.policy import Policy, RuleTemplate, TemplateError
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer
 from liveconnect.common.settings import ConfigError, load_config
@@ -24,7 +25,6 @@ from liveconnect.webhook.adapters.presence_store import PresenceStore
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.issuers import make_issuers, why_not_ready
-from liveconnect.webhook.policy import Policy, RuleTemplate, TemplateError
 from liveconnect.webhook.routes import Routes, clients_only, hooks_only
 from liveconnect.webhook.settings import WebhookSettings
 
@@ -41,9 +41,9 @@ _log = get_logger(__name__)
 def make_policy(config: AuthConfig) -> Policy:
     """Return the policy; a rule that cannot be used is left out, which denies what it allowed."""
     rules = []
-    for rule in config.topics:
+    for index, rule in enumerate(config.topics):
         try:
-            rules.append(RuleTemplate.of(rule))
+            rules.append(RuleTemplate.of(rule, f"spec.auth.topics[{index}]"))
         except TemplateError as error:
             _log.error("topic rule left out", reason=str(error))
     return Policy(rules, config.publishers)

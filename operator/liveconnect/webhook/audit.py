@@ -8,7 +8,8 @@ from typing import Final
 from prometheus_client import Counter, Histogram
 
 from liveconnect.common.logs import get_logger
-from liveconnect.webhook.contract import Hook, Pool
+from liveconnect.common.policy import Pool
+from liveconnect.webhook.contract import Hook
 
 DECISIONS: Final = Counter(
     "liveconnect_webhook_decisions_total",

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from liveconnect.common.policy import Policy, Pool, PublishAllowed, Reason, Refused
 from liveconnect.common.tokens import TokenFault, TokenVerifier, Verified
 from liveconnect.webhook import audit
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue, milliseconds
@@ -15,7 +16,6 @@ from liveconnect.webhook.contract import (
     REFUSED,
     ClientBody,
     Hook,
-    Pool,
     PublishBody,
     ReauthenticateBody,
     RegisterBody,
@@ -24,7 +24,6 @@ from liveconnect.webhook.contract import (
     connect_allowed,
     subscribe_answer,
 )
-from liveconnect.webhook.policy import Policy, PublishAllowed, Reason, Refused
 from liveconnect.webhook.presence import Event, EventKind
 
 AuthBody = RegisterBody | PublishBody | SubscribeBody | ReauthenticateBody
@@ -125,7 +124,7 @@ class AuthHooks:
                 granted.append(None)
             else:
                 audit.allowed(call.hook, call.pool)
-                granted.append(grant)
+                granted.append(grant.qos)
         return subscribe_answer(body.topics, granted, mqtt5=call.hook.mqtt5)
 
 

@@ -34,6 +34,7 @@ def _device_issuer(provider: JwtProvider, session: aiohttp.ClientSession) -> Iss
         leeway_seconds=float(provider.leeway_seconds),
         keys=KeyCache(_source(provider, session)),
         client_id_claim=provider.client_id_claim,
+        groups_claim=provider.groups_claim,
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from liveconnect.common.policy import Pool
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import Draining, Readiness
 from liveconnect.common.server import Handler, Operations, Request, Response, require_get
@@ -21,7 +22,6 @@ from liveconnect.webhook.contract import (
     PRESENCE_HOOKS,
     Hook,
     HookBodyError,
-    Pool,
     parse_body,
 )
 from liveconnect.webhook.hooks import AuthBody, AuthHooks, Call, PresenceBody, PresenceHooks

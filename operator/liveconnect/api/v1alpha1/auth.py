@@ -56,6 +56,8 @@ class Jwt(ApiModel):
     """Signature algorithms that are accepted."""
     clientIDClaim: Annotated[str, Field(min_length=1, max_length=253)] = "client_id"
     """The claim that must equal the MQTT client id."""
+    groupsClaim: Annotated[str, Field(min_length=1, max_length=253)] = "groups"
+    """The claim that names the device's groups: a list of strings, or one string."""
     leewaySeconds: Annotated[int, Field(ge=0, le=300)] = 5
     """Tolerated difference of clocks (seconds)."""
 
@@ -81,11 +83,18 @@ class TopicRule(ApiModel):
     """MQTT topic filter; `{clientId}` and `{claims.NAME}` stand for the device's own values."""
     allow: Annotated[list[TopicAction], Field(min_length=1, max_length=2)]
     """What devices may do."""
+    groups: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=8)
+    ] = []
+    """Only for devices whose token names one of these groups; for all devices when empty."""
     maxQoS: Annotated[int, Field(ge=0, le=2)] = 2
     """Highest quality of service: subscriptions are granted at most this, publishes above it are
     refused."""
     allowRetain: bool = False
     """Whether devices may publish retained messages."""
+    maxPayloadBytes: Annotated[int | None, Field(ge=0, le=268435455)] = None
+    """Largest payload that devices may publish (bytes); the broker's `max_message_size` when not
+    set."""
 
 
 class Auth(ApiModel):

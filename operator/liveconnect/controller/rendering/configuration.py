@@ -156,6 +156,7 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
                 audiences=p.jwt.audiences,
                 algorithms=p.jwt.algorithms,
                 client_id_claim=p.jwt.clientIDClaim,
+                groups_claim=p.jwt.groupsClaim,
                 leeway_seconds=p.jwt.leewaySeconds,
                 jwks_uri=p.jwt.jwksURI,
                 jwks_file=jwks_path(index, p.jwt),

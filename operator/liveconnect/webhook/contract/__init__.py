@@ -20,7 +20,7 @@ from liveconnect.webhook.contract.bodies import (
     UnsubscribeBody,
     parse_body,
 )
-from liveconnect.webhook.contract.hooks import AUTH_HOOKS, PRESENCE_HOOKS, Hook, Pool
+from liveconnect.webhook.contract.hooks import AUTH_HOOKS, PRESENCE_HOOKS, Hook
 
 __all__ = [
     "AUTH_HOOKS",
@@ -32,7 +32,6 @@ __all__ = [
     "Hook",
     "HookBodyError",
     "OfflineMessageBody",
-    "Pool",
     "PublishBody",
     "ReauthenticateBody",
     "RegisterBody",

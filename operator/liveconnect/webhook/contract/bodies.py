@@ -1,4 +1,4 @@
-"""Bodies of the hooks. Keys that are not used are not read: payloads, properties, passwords."""
+"""Bodies of the hooks. Keys that are not used are not read: properties, passwords."""
 
 from __future__ import annotations
 
@@ -51,8 +51,22 @@ class PublishBody(_Body, frozen=True):
     topic: str
     qos: Qos
     retain: bool
+    payload: msgspec.Raw = msgspec.Raw()
+    """Not decoded: only its size is of interest."""
+
+    @property
+    def payload_bytes(self) -> int | None:
+        """Size of the payload (bytes); None if the hook does not carry it as base64 text."""
+        return _base64_size(bytes(self.payload))
 
     __repr__ = _Body.__repr__
+
+
+def _base64_size(text: bytes) -> int | None:
+    """Return how many bytes a JSON string of base64 (RFC 4648, section 4) stands for."""
+    if len(text) < 2 or text[:1] != b'"' or b"\\" in text:
+        return None
+    return (len(text) - 2) * 3 // 4 - text[-3:].count(b"=")
 
 
 class SubscribeTopic(msgspec.Struct, frozen=True):

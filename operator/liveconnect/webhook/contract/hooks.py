@@ -1,16 +1,9 @@
-"""The names: which hooks there are, and which pools they come from."""
+"""The names: which hooks there are, and what they are about."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
-
-
-class Pool(StrEnum):
-    """A pool of brokers; part of the URL that its nodes call."""
-
-    PUBLISHER = "publisher"
-    SUBSCRIBER = "subscriber"
 
 
 class Hook(StrEnum):

@@ -232,6 +232,24 @@ BAD: list[tuple[str, Any, str, str]] = [
         "less than or equal to 2",
     ),
     (
+        "spec.auth.topics",
+        [{"filter": "a", "allow": ["publish"], "maxPayloadBytes": -1}],
+        "spec.auth.topics[0].maxPayloadBytes",
+        "greater than or equal to 0",
+    ),
+    (
+        "spec.auth.topics",
+        [{"filter": "a", "allow": ["publish"], "groups": ["staff", ""]}],
+        "spec.auth.topics[0].groups[1]",
+        "at least 1 char",
+    ),
+    (
+        "spec.auth.topics",
+        [{"filter": "a", "allow": ["publish"], "groups": ["staff", "staff"]}],
+        "spec.auth.topics[0].groups[1]",
+        "Duplicate value",
+    ),
+    (
         "spec.gateway.callers.0.publish",
         ["orders/{clientId}"],
         "spec.gateway.callers[0].publish[0]",

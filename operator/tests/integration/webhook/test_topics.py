@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.integration.webhook.world import World
 
+OK = {"result": "ok"}
 REFUSED = {"result": {"error": "not_allowed"}}
 
 
@@ -37,14 +38,18 @@ def publish(
     retain: bool = False,
     pool: str = "subscriber",
 ) -> Any:
+    return publish_body(world, token, pool, topic=topic, qos=qos, retain=retain)
+
+
+def publish_body(world: World, token: str, pool: str = "subscriber", **fields: Any) -> Any:
     body = {
         "username": token,
         "mountpoint": "",
         "client_id": "phone-1",
-        "qos": qos,
-        "topic": topic,
+        "qos": 1,
         "payload": "aGVsbG8=",
-        "retain": retain,
+        "retain": False,
+        **fields,
     }
     answer = world.service.hook("auth_on_publish", body, pool=pool)
     assert answer.status == 200
@@ -94,6 +99,22 @@ def test_publish(world: World) -> None:
     assert publish(world, token, "devices/phone-2/x") == REFUSED
     assert publish(world, token, "orders/42/7/status") == REFUSED
     assert publish(world, token, "$SYS/x") == REFUSED
+
+
+def test_a_payload_is_measured_in_bytes(world: World) -> None:
+    token = world.device()
+    for payload, answer in (("aGVs", OK), ("aGVsbA==", OK), ("aGVsbG8=", REFUSED), (5, REFUSED)):
+        assert publish_body(world, token, topic="notes/phone-1", payload=payload) == answer
+
+
+def test_groups_are_read_from_the_token(world: World) -> None:
+    wanted = ("depots/7/gate", 0)
+    granted = {"result": "ok", "topics": [{"topic": "depots/7/gate", "qos": 0}]}
+    for groups in (["staff", "drivers"], "drivers"):
+        assert subscribe(world, world.device(groups=groups), wanted) == granted
+    refused = {"result": "ok", "topics": [{"topic": "depots/7/gate", "qos": 128}]}
+    for other in ([], ["staff"], "drivers staff", {"drivers": True}, [["drivers"]], None, 1):
+        assert subscribe(world, world.device(groups=other), wanted) == refused
 
 
 def test_a_backend_publishes_and_never_subscribes(world: World) -> None:

@@ -29,6 +29,8 @@ AUDIENCE = "liveconnect-devices"
 CONFIG_TOPICS: list[dict[str, Any]] = [
     {"filter": "orders/{claims.sub}/+/status", "allow": ["subscribe"], "maxQoS": 1},
     {"filter": "devices/{clientId}/#", "allow": ["subscribe", "publish"]},
+    {"filter": "notes/{clientId}", "allow": ["publish"], "maxPayloadBytes": 4},
+    {"filter": "depots/#", "allow": ["subscribe"], "groups": ["drivers"]},
 ]
 BACKEND = "system:serviceaccount:shop:orders"
 READER = "system:serviceaccount:shop:support"

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     INVALID_TOPIC = "invalid-topic"
     QOS = "qos"
     RETAIN = "retain"
+    PAYLOAD_SIZE = "payload-size"
+    """The payload is larger than the rule allows, or its size is not known."""
     SUBSCRIBE_ON_PUBLISHER_POOL = "subscribe-on-publisher-pool"
     ENHANCED_AUTH = "enhanced-auth"
     """MQTT 5 re-authentication, which is not supported."""
@@ -31,6 +33,8 @@ class Refused(msgspec.Struct, frozen=True):
 
     reason: str
     """A `Reason` or a `TokenFault`."""
+    rule: str = ""
+    """The rule that would allow it, were it not for its bounds; empty if there is none."""
 
 
 class ConnectAllowed(msgspec.Struct, frozen=True):
@@ -43,9 +47,21 @@ class ConnectAllowed(msgspec.Struct, frozen=True):
 class PublishAllowed(msgspec.Struct, frozen=True):
     """The client may publish this."""
 
+    rule: str
+    """Which rule says so."""
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """The client may subscribe to this."""
+
+    qos: int
+    """The quality of service that it gets."""
+    rule: str
+    """Which rule says so."""
+
 
 class SubscribeDecision(msgspec.Struct, frozen=True):
     """What each filter of a SUBSCRIBE gets."""
 
-    granted: tuple[int | Refused, ...]
-    """By position: the granted QoS, or a refusal."""
+    granted: tuple[Granted | Refused, ...]
+    """By position."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from liveconnect.webhook.policy import covers, inner_filter, is_valid_filter, is_valid_name
+from liveconnect.common.topics import covers, inner_filter, is_valid_filter, is_valid_name
 
 LEVEL = st.sampled_from(["a", "b", "", "$SYS", "$x"])
 NAME = st.lists(LEVEL, min_size=1, max_size=5)

@@ -7,6 +7,18 @@ from typing import Final
 
 from liveconnect.api.operands import Publisher
 from liveconnect.api.v1alpha1 import TopicAction
+from liveconnect.common.policy.decisions import (
+    ConnectAllowed,
+    Granted,
+    PublishAllowed,
+    Reason,
+    Refused,
+    SubscribeDecision,
+)
+from liveconnect.common.policy.pool import Pool
+from liveconnect.common.policy.requests import Publication, Subscription
+from liveconnect.common.policy.rulebook import Rulebook
+from liveconnect.common.policy.rules import RuleTemplate
 from liveconnect.common.tokens import TokenFault, TokenKind, Verified
 from liveconnect.common.topics import (
     covers,
@@ -15,15 +27,6 @@ from liveconnect.common.topics import (
     is_valid_filter,
     is_valid_name,
 )
-from liveconnect.webhook.contract import Pool, PublishBody, SubscribeTopic
-from liveconnect.webhook.policy.decisions import (
-    ConnectAllowed,
-    PublishAllowed,
-    Reason,
-    Refused,
-    SubscribeDecision,
-)
-from liveconnect.webhook.policy.rules import RuleTemplate
 
 _JITTER_SHARE: Final = 0.1
 _MAX_JITTER_SECONDS: Final = 300.0
@@ -36,7 +39,7 @@ class Policy:
     """All rules of one cluster."""
 
     def __init__(self, rules: Iterable[RuleTemplate], publishers: Iterable[Publisher]) -> None:
-        self._rules: Mapping[TopicAction, tuple[RuleTemplate, ...]] = _by_action(tuple(rules))
+        self._rules: Mapping[TopicAction, Rulebook] = _by_action(tuple(rules))
         self._publishers: Mapping[str, tuple[list[str], ...]] = _by_subject(publishers)
 
     def connect(
@@ -57,7 +60,7 @@ class Policy:
         return ConnectAllowed(_lifetime(admitted.expires_at - now, jitter))
 
     def subscribe(
-        self, pool: Pool, client_id: str, identity: Identity, topics: Sequence[SubscribeTopic]
+        self, pool: Pool, client_id: str, identity: Identity, topics: Sequence[Subscription]
     ) -> SubscribeDecision | Refused:
         """Decide what each filter of a SUBSCRIBE gets; the answer keeps the order of `topics`."""
         admitted = self._admit(pool, client_id, identity)
@@ -68,7 +71,7 @@ class Policy:
         return SubscribeDecision(tuple(self._grant(client_id, admitted, topic) for topic in topics))
 
     def publish(
-        self, pool: Pool, identity: Identity, message: PublishBody
+        self, pool: Pool, identity: Identity, message: Publication
     ) -> PublishAllowed | Refused:
         """Decide whether a client may publish a message, or have it as its will."""
         admitted = self._admit(pool, message.client_id, identity)
@@ -92,7 +95,7 @@ class Policy:
             return Refused(Reason.UNKNOWN_BACKEND)
         return identity
 
-    def _grant(self, client_id: str, device: Verified, wanted: SubscribeTopic) -> int | Refused:
+    def _grant(self, client_id: str, device: Verified, wanted: Subscription) -> Granted | Refused:
         topic_filter = inner_filter(wanted.topic)
         if (
             topic_filter is None
@@ -101,53 +104,54 @@ class Policy:
             or is_reserved(topic_filter)
         ):
             return Refused(Reason.INVALID_TOPIC)
-        levels = topic_filter.split("/")
-        best = max(
-            (
-                rule.max_qos
-                for rule in self._covering(TopicAction.SUBSCRIBE, client_id, device, levels)
-            ),
-            default=None,
-        )
-        return Refused(Reason.NO_RULE) if best is None else min(wanted.qos, best)
+        best: RuleTemplate | None = None
+        rules = self._rules[TopicAction.SUBSCRIBE]
+        for rule in rules.covering(client_id, device, topic_filter.split("/")):
+            if best is None or rule.max_qos > best.max_qos:
+                best = rule
+        if best is None:
+            return Refused(Reason.NO_RULE)
+        return Granted(min(wanted.qos, best.max_qos), best.source)
 
     def _publish_of_device(
-        self, device: Verified, message: PublishBody
+        self, device: Verified, message: Publication
     ) -> PublishAllowed | Refused:
-        levels = message.topic.split("/")
         refusal = Refused(Reason.NO_RULE)
-        for rule in self._covering(TopicAction.PUBLISH, message.client_id, device, levels):
-            if message.qos > rule.max_qos:
-                refusal = Refused(Reason.QOS)
-            elif message.retain and not rule.allow_retain:
-                refusal = Refused(Reason.RETAIN)
-            else:
-                return PublishAllowed()
+        rules = self._rules[TopicAction.PUBLISH]
+        for rule in rules.covering(message.client_id, device, message.topic.split("/")):
+            excess = _excess(rule, message)
+            if excess is None:
+                return PublishAllowed(rule.source)
+            refusal = Refused(excess, rule.source)
         return refusal
 
     def _publish_of_backend(
-        self, backend: Verified, message: PublishBody
+        self, backend: Verified, message: Publication
     ) -> PublishAllowed | Refused:
         levels = message.topic.split("/")
         if any(covers(allowed, levels) for allowed in self._publishers[backend.subject]):
-            return PublishAllowed()
+            return PublishAllowed(f"publisher {backend.subject}")
         return Refused(Reason.NO_RULE)
 
-    def _covering(
-        self, action: TopicAction, client_id: str, device: Verified, levels: Sequence[str]
-    ) -> Iterable[RuleTemplate]:
-        for rule in self._rules[action]:
-            allowed = rule.expand(client_id, device.claims)
-            if allowed is not None and covers(allowed, levels):
-                yield rule
 
-
-def _by_action(
-    rules: tuple[RuleTemplate, ...],
-) -> Mapping[TopicAction, tuple[RuleTemplate, ...]]:
+def _by_action(rules: tuple[RuleTemplate, ...]) -> Mapping[TopicAction, Rulebook]:
     return {
-        action: tuple(rule for rule in rules if action in rule.actions) for action in TopicAction
+        action: Rulebook([rule for rule in rules if action in rule.actions])
+        for action in TopicAction
     }
+
+
+def _excess(rule: RuleTemplate, message: Publication) -> Reason | None:
+    """Return which of the rule's bounds a message exceeds."""
+    if message.qos > rule.max_qos:
+        return Reason.QOS
+    if message.retain and not rule.allow_retain:
+        return Reason.RETAIN
+    if rule.max_payload_bytes is not None:
+        size = message.payload_bytes
+        if size is None or size > rule.max_payload_bytes:
+            return Reason.PAYLOAD_SIZE
+    return None
 
 
 def _by_subject(publishers: Iterable[Publisher]) -> Mapping[str, tuple[list[str], ...]]:
