@@ -15,6 +15,7 @@ AUDIENCE = "liveconnect"
 CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
+BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
 API_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 API_CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
@@ -63,6 +64,21 @@ class Publisher(ApiModel):
     """Topic filters that it may publish to."""
 
 
+class BrokerAccess(ApiModel):
+    """How the auth service asks the brokers who is connected."""
+
+    hosts: list[str]
+    """Host names or addresses; each stands for all addresses that it resolves to."""
+    port: int = 8888
+    """Port of the management API and of `/metrics`."""
+    node_suffix: str
+    """What follows a pod's name in its node's name: `.<headless Service>.<namespace>.svc.…`."""
+    pod_prefix: str
+    """What the names of the subscriber pool's pods begin with; only these have devices."""
+    api_key_file: str = BROKER_KEY_FILE
+    """File with the key of the management API."""
+
+
 class AuthConfig(ApiModel):
     """Everything that the auth service decides by."""
 
@@ -80,6 +96,8 @@ class AuthConfig(ApiModel):
     """How backends' tokens are verified."""
     presence_url_file: str = PRESENCE_URL_FILE
     """File with the store's URL, password included."""
+    brokers: BrokerAccess | None = None
+    """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
 
 
 class GatewayConfig(ApiModel):

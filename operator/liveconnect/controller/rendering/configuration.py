@@ -8,6 +8,7 @@ from typing import Any
 from liveconnect.api.operands import (
     JWKS_DIRECTORY,
     AuthConfig,
+    BrokerAccess,
     GatewayConfig,
     JwtProvider,
     Publisher,
@@ -145,6 +146,16 @@ def jwks_path(index: int, jwt: Jwt) -> str | None:
     return f"{JWKS_DIRECTORY}/{index}/{jwt.jwksSecretRef.key}" if jwt.jwksSecretRef else None
 
 
+def broker_access(names: Names) -> BrokerAccess:
+    """Where the auth service finds the brokers: all of them, behind the headless Service."""
+    return BrokerAccess(
+        hosts=[names.host(names.nodes)],
+        port=HTTP_PORT,
+        node_suffix=names.node("").partition("@")[2],
+        pod_prefix=f"{names.pool(Pool.SUBSCRIBER)}-",
+    )
+
+
 def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     """The auth service's file."""
     gateway = Publisher(subject=names.subject(names.gateway), publish=["#"])
@@ -166,6 +177,7 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         topics=cluster.spec.auth.topics,
         publishers=[gateway, *callers(cluster)],
         readers=[_subject(r.serviceAccount) for r in cluster.spec.presence.readers],
+        brokers=broker_access(names),
     )
     return config.model_dump(mode="json")
 

@@ -115,10 +115,11 @@ def _brokers(names: Names) -> Peer:
 
 
 def _broker_guards(cluster: Cluster, names: Names) -> list[Guard]:
-    """Both pools: members talk to each other, the operator and monitors ask, clients connect."""
+    """Both pools: members talk to each other; operator, monitors and auth service ask."""
     spec = cluster.spec
     between = _rule([_brokers(names)], EPMD_PORT, CLUSTERING_PORT, DISTRIBUTION_PORTS)
-    common = [between, _rule([_OPERATOR, _MONITORING], HTTP_PORT)]
+    asking = [_OPERATOR, _MONITORING, _pods(names.selector("auth"))]
+    common = [between, _rule(asking, HTTP_PORT)]
     egress = [*_DNS, between, _rule([_pods(names.selector("auth"))], HOOKS_PORT)]
     allowed = spec.publishers.allowedNamespaces
     if allowed is None:

@@ -114,6 +114,13 @@ def auth_deployment(
         _secret_mount(
             "presence", "/etc/liveconnect/presence", secret, [{"key": key, "path": "url"}]
         ),
+        # Of the brokers' Secret only this key: who has the cookie owns the nodes.
+        _secret_mount(
+            "broker",
+            "/etc/liveconnect/broker",
+            names.broker,
+            [{"key": "api-key", "path": "api-key"}],
+        ),
     ]
     for index, provider in enumerate(cluster.spec.auth.tokens):
         reference = provider.jwt.jwksSecretRef
@@ -131,7 +138,12 @@ def auth_deployment(
         replicas=cluster.spec.auth.replicas,
         resources=resources(cluster.spec.auth.resources),
         config_hash=digest(
-            [config, dict(inputs.secret_digests), inputs.credentials.presence_password]
+            [
+                config,
+                dict(inputs.secret_digests),
+                inputs.credentials.presence_password,
+                inputs.credentials.api_key,
+            ]
         ),
     )  # fmt: skip
 

@@ -102,8 +102,8 @@ def _is(pod: Pod, peer: dict[str, Any]) -> bool:
 REACHABLE: list[tuple[str, int, set[str]]] = [
     *((pool, port, {"publisher", "subscriber"})
       for pool in ("publisher", "subscriber") for port in (4369, 44053, 9100, 9109)),
-    ("publisher", 8888, {"operator", "monitor"}),
-    ("subscriber", 8888, {"operator", "monitor"}),
+    ("publisher", 8888, {"operator", "monitor", "auth"}),
+    ("subscriber", 8888, {"operator", "monitor", "auth"}),
     ("publisher", 1883, {"gateway", "shop"}),
     ("auth", 8081, {"publisher", "subscriber"}),
     ("auth", 8080, {"crm", "monitor"}),
