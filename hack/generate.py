@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hack.install import manifest
 from hack.rbac import rules_yaml
 from liveconnect.api import crd
 from liveconnect.api.reference import reference
+from liveconnect.gateway import openapi
 
 _CHART = ROOT / "charts" / "liveconnect-operator"
 
@@ -29,6 +31,8 @@ def _sources() -> Iterator[tuple[Path, str]]:
     yield _CHART / "README.md", readme((_CHART / "README.md").read_text())
     example = (SAMPLES / "quickstart.yaml").read_text()
     yield ROOT / "docs" / "reference" / "api.md", reference(definition, example)
+    description = json.dumps(openapi.document(), indent=2) + "\n"
+    yield ROOT / "docs" / "reference" / "gateway-openapi.json", description
     yield from golden()
 
 

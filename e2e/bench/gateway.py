@@ -59,6 +59,7 @@ def _gateway(folder: Path, backends: Backends, broker_port: int) -> Iterator[str
             broker_host="127.0.0.1",
             broker_port=broker_port,
             token_file=str(backends.own_token_file),
+            presence_url="http://127.0.0.1:1",
             callers=[Publisher(subject=BACKEND, publish=["orders/#"])],
             service_accounts=backends.verification,
         ).model_dump_json()

@@ -6,7 +6,13 @@ the very same models. Secrets are never inside, only paths of files that hold th
 
 from __future__ import annotations
 
-from liveconnect.api.v1alpha1 import Algorithm, ApiModel, TopicRule
+from liveconnect.api.v1alpha1 import (
+    CLIENT_TOPIC,
+    GROUP_TOPIC,
+    Algorithm,
+    ApiModel,
+    TopicRule,
+)
 
 #: Audience of the ServiceAccount tokens that backends present.
 AUDIENCE = "liveconnect"
@@ -111,8 +117,14 @@ class GatewayConfig(ApiModel):
     """Its MQTT port."""
     token_file: str = TOKEN_FILE
     """Own ServiceAccount token (audience `liveconnect`), the MQTT user name; rotated in place."""
+    presence_url: str = ""
+    """The auth service, which says who is online."""
     callers: list[Publisher]
     """Who may publish what."""
+    client_topic: str = CLIENT_TOPIC
+    """Topic of the client `{clientId}`."""
+    group_topic: str = GROUP_TOPIC
+    """Topic of the group `{group}`."""
     service_accounts: ServiceAccountVerification = ServiceAccountVerification()
     """How callers' tokens are verified."""
     max_inflight: int = 1000

@@ -21,8 +21,10 @@ from liveconnect.common.settings import ConfigError, ServiceSettings, load_confi
 from liveconnect.common.tokens import Issuer, TokenVerifier
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
+from liveconnect.gateway.adapters.presence import HttpPresence
 from liveconnect.gateway.callers import Callers
-from liveconnect.gateway.messages import Limits, Permissions
+from liveconnect.gateway.messages import Limits, Permissions, Topics
+from liveconnect.gateway.reading import Reader
 from liveconnect.gateway.routes import Routes
 
 _log = get_logger(__name__)
@@ -60,17 +62,19 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
     draining = Draining()
     draining.install()
     limits = Limits(config.max_payload_bytes, config.max_topic_levels)
+    topics = Topics(config.client_topic, config.group_topic, config.max_topic_levels)
     async with aiohttp.ClientSession() as http:
         issuer = service_account_issuer(config.service_accounts, http)
         link = make_link(config)
         routes = Routes(
             Callers(TokenVerifier([issuer]), time.time),
             Permissions(config.callers),
-            limits,
+            Reader(limits, topics),
             link,
+            HttpPresence(http, config.presence_url, Path(config.token_file)),
             Operations(lambda: why_not_ready(issuer, link), draining),
         )
-        server = HttpServer(routes, draining, ServerLimits(body_bytes=limits.body_bytes))
+        server = HttpServer(routes, draining, ServerLimits(body_bytes=limits.batch_bytes))
         # A background task that fails ends the process: better none than one that never connects.
         async with asyncio.TaskGroup() as tasks:
             background = [

@@ -62,6 +62,11 @@ def published(qos: int, seconds: float) -> None:
     _seconds(qos).observe(seconds)
 
 
+def published_in_batch(qos: int) -> None:
+    """Count a message of a batch for which the QoS's promise is kept."""
+    _publishes(qos, "ok").inc()
+
+
 def not_published(qos: int, error: PublishError) -> None:
     """Count a message that was not acknowledged."""
     _publishes(qos, _OUTCOMES.get(type(error), "failed")).inc()

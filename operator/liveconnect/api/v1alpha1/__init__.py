@@ -43,6 +43,8 @@ from liveconnect.api.v1alpha1.pools import (
     SubscriberService,
 )
 from liveconnect.api.v1alpha1.services import (
+    CLIENT_TOPIC,
+    GROUP_TOPIC,
     Caller,
     ExternalStore,
     Gateway,
@@ -64,7 +66,9 @@ from liveconnect.api.v1alpha1.status import (
 
 __all__ = [
     "API_VERSION",
+    "CLIENT_TOPIC",
     "GROUP",
+    "GROUP_TOPIC",
     "KIND",
     "MAX_NAME_LENGTH",
     "OPERATOR_OWNED_CONFIG",

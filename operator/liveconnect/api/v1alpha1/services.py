@@ -72,6 +72,14 @@ class Caller(ApiModel):
     """Topic filters that it may publish to."""
 
 
+#: Levels around the one that the name is put in; no wildcards, nothing of the broker's own.
+_TEMPLATE = r"^([^#+$/{{}}][^#+/{{}}]*/([^#+/{{}}]+/)*)?\{{{name}\}}(/[^#+/{{}}]+)*$"
+CLIENT_TOPIC = "clients/{clientId}/inbox"
+GROUP_TOPIC = "groups/{group}/inbox"
+ClientTopic = Annotated[str, Field(max_length=512, pattern=_TEMPLATE.format(name="clientId"))]
+GroupTopic = Annotated[str, Field(max_length=512, pattern=_TEMPLATE.format(name="group"))]
+
+
 class Gateway(ApiModel):
     """The publisher gateway: HTTP in, MQTT to the publisher pool out."""
 
@@ -81,3 +89,7 @@ class Gateway(ApiModel):
     """Compute resources of each pod."""
     callers: Annotated[list[Caller], Field(max_length=100)] = []
     """Who may publish what; nobody else may."""
+    clientTopic: ClientTopic = CLIENT_TOPIC
+    """Topic that `POST /v1/clients/{id}/messages` publishes to; `{clientId}` is a level of it."""
+    groupTopic: GroupTopic = GROUP_TOPIC
+    """Topic that `POST /v1/groups/{group}/messages` publishes to; `{group}` is a level of it."""

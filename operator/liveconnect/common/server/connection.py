@@ -159,11 +159,13 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Answer the request, or let it wait for those before it."""
         parser = self._parser
+        path, _, query = self._target.partition(b"?")
         request = Request(
             _METHODS.get(parser.get_method(), ""),
-            self._target.partition(b"?")[0].decode("ascii", "replace"),
+            path.decode("ascii", "replace"),
             self._headers,
             self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            query,
         )
         keep_alive = parser.should_keep_alive()
         self._reset()

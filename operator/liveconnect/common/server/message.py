@@ -23,6 +23,8 @@ class Request(msgspec.Struct, frozen=True):
     headers: dict[bytes, bytes]
     """Names in lower case; of a repeated header the last value."""
     body: bytes
+    query: bytes = b""
+    """What follows the question mark, still percent-encoded."""
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.path})"

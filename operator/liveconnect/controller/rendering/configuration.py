@@ -28,6 +28,7 @@ from liveconnect.controller.model.names import (
     HOOKS_PORT,
     HTTP_PORT,
     MQTT_PORT,
+    SERVICE_PORT,
     Names,
 )
 from liveconnect.controller.model.observed import Pool
@@ -176,7 +177,10 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         ],
         topics=cluster.spec.auth.topics,
         publishers=[gateway, *callers(cluster)],
-        readers=[_subject(r.serviceAccount) for r in cluster.spec.presence.readers],
+        readers=[
+            names.subject(names.gateway),
+            *(_subject(r.serviceAccount) for r in cluster.spec.presence.readers),
+        ],
         brokers=broker_access(names),
     )
     return config.model_dump(mode="json")
@@ -191,7 +195,10 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     config = GatewayConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
         broker_host=names.host(names.pool(Pool.PUBLISHER)),
+        presence_url=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
         callers=callers(cluster),
+        client_topic=cluster.spec.gateway.clientTopic,
+        group_topic=cluster.spec.gateway.groupTopic,
     )
     bounds = {
         "max_payload_bytes": _bound(cluster, "max_message_size"),

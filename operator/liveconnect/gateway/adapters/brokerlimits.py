@@ -50,6 +50,8 @@ class BrokerLimits(msgspec.Struct, frozen=True):
             raise NotTakenError("retain", "the broker retains nothing")
         if self.packet_bytes is not None:
             size = _FRAME_BYTES + 4 * len(message.topic) + len(message.payload)
+            if message.properties is not None:
+                size += message.properties.size
             if size > self.packet_bytes:
                 raise NotTakenError(
                     "payload", f"the broker takes at most {self.packet_bytes} bytes"

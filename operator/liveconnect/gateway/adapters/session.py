@@ -20,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from liveconnect.common.logs import Redacted, get_logger
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
 from liveconnect.gateway.adapters.client import Client
+from liveconnect.gateway.adapters.mqttproperties import mqtt_properties
 from liveconnect.gateway.adapters.stream import Stream
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
@@ -211,7 +212,13 @@ class Session:
         """Give a message to paho; return its packet id."""
         for _ in range(2 + len(self._waiting)):
             info = self._client.publish(
-                message.topic, message.payload, message.qos, retain=message.retain
+                message.topic,
+                message.payload,
+                message.qos,
+                retain=message.retain,
+                properties=None
+                if message.properties is None
+                else mqtt_properties(message.properties),
             )
             if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return info.mid

@@ -3,10 +3,40 @@
 May not wait, look at the clock, or know of HTTP and MQTT clients.
 """
 
+from liveconnect.gateway.messages.address import Address, Topics
+from liveconnect.gateway.messages.batch import parse_line, split_batch
 from liveconnect.gateway.messages.body import parse
+from liveconnect.gateway.messages.events import (
+    STRUCTURED,
+    binary_event,
+    is_binary_event,
+    structured_event,
+)
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
 from liveconnect.gateway.messages.limits import Limits
 from liveconnect.gateway.messages.message import Message
 from liveconnect.gateway.messages.permissions import Permissions
+from liveconnect.gateway.messages.properties import Properties
+from liveconnect.gateway.messages.publication import Delivery, Publication
+from liveconnect.gateway.messages.query import parse_plain
 
-__all__ = ["FaultKind", "Limits", "Message", "MessageError", "Permissions", "parse"]
+__all__ = [
+    "STRUCTURED",
+    "Address",
+    "Delivery",
+    "FaultKind",
+    "Limits",
+    "Message",
+    "MessageError",
+    "Permissions",
+    "Properties",
+    "Publication",
+    "Topics",
+    "binary_event",
+    "is_binary_event",
+    "parse",
+    "parse_line",
+    "parse_plain",
+    "split_batch",
+    "structured_event",
+]

@@ -1,4 +1,4 @@
-"""The body of `POST /v1/publish`.
+"""The JSON body of a publish request, and each line of a batch.
 
 Each field is checked by itself, so that the answer can name it. msgspec reads the JSON; it keeps
 the last of duplicate keys, so they are looked for separately, and only where there can be any.
@@ -6,67 +6,90 @@ the last of duplicate keys, so they are looked for separately, and only where th
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
-from base64 import b64decode
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from liveconnect.common.jsonerrors import MALFORMED
-from liveconnect.common.topics import MAX_TOPIC_BYTES, is_reserved
+from liveconnect.gateway.messages.address import Address, Topics
+from liveconnect.gateway.messages.checks import (
+    check_correlation,
+    check_delivery,
+    check_expiry,
+    check_qos,
+    check_size,
+    check_text,
+    check_user_properties,
+    from_base64,
+)
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
+from liveconnect.gateway.messages.fields import Content
 from liveconnect.gateway.messages.limits import Limits
 from liveconnect.gateway.messages.message import Message
+from liveconnect.gateway.messages.properties import Properties
+from liveconnect.gateway.messages.publication import Delivery, Publication
+from liveconnect.gateway.messages.topic import check_topic
 
 _QUOTE: Final = 0x22
 _OPENING: Final = frozenset(b"{[")
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
-"""A broker may take these for a malformed packet (MQTT 5, 1.5.4) and cut the connection."""
 _LOCATION: Final = re.compile(r" - at `\$\.(\w+)`$")
 _UNKNOWN_FIELD: Final = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
 _SHOWN: Final = 64
 """Characters of an unknown field's name that are repeated to the caller."""
 
-
-class _Body(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
-    topic: str
-    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    payload_base64: str | msgspec.UnsetType = msgspec.UNSET
-    qos: int = 1
-    retain: bool = False
-
-
-_FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Body))
+_FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Content))
 _QUOTED: Final = tuple(f'"{field}"'.encode() for field in _FIELDS)
-_decode_body: Final = msgspec.json.Decoder(_Body).decode
+_decode_content: Final = msgspec.json.Decoder(Content).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
-def parse(raw: bytes, limits: Limits) -> Message:
-    """Read a request body.
+def parse(
+    raw: bytes, limits: Limits, topics: Topics, address: Address | None = None
+) -> Publication:
+    """Read a body.
+
+    Args:
+        raw: the JSON.
+        limits: bounds of a message.
+        topics: what clients' and groups' topics are.
+        address: whom it is for, if the path says it already.
 
     Raises:
         MessageError: it is not the request that it must be.
     """
-    body = _decode(raw)
+    content = _decode(raw)
     _refuse_duplicates(raw)
-    return Message(
-        topic=_check_topic(body.topic, limits.topic_levels),
-        payload=_check_size(body, _payload(body), limits.payload_bytes),
-        qos=_check_qos(body.qos),
-        retain=body.retain,
+    if address is None and content.client_id is UNSET and content.group is UNSET:
+        client_id = None
+        if isinstance(content.topic, UnsetType):
+            raise MessageError("it is missing (or clientId, or group)", "topic")
+        topic = check_topic(content.topic, limits.topic_levels)
+    else:
+        address = _addressed(content, address)
+        client_id, topic = address.client_id, topics.of(address)
+    return Publication(
+        Message(
+            topic,
+            _payload(content, limits.payload_bytes),
+            check_qos(content.qos),
+            content.retain,
+            _properties(content, limits),
+        ),
+        Delivery.ACCEPTED if content.delivery is UNSET else check_delivery(content.delivery),
+        client_id,
     )
 
 
-def _decode(raw: bytes) -> _Body:
+def _decode(raw: bytes) -> Content:
     if not raw:
         raise MessageError("the body is empty", kind=FaultKind.SYNTAX)
     try:
         if not raw.isascii():
             raw.decode("utf-8")  # msgspec looks at the text that it decodes, not at all of it
-        return _decode_body(raw)
+        return _decode_content(raw)
     except msgspec.ValidationError as error:
         raise _of_validation(str(error)) from None
     except UnicodeDecodeError:
@@ -82,8 +105,6 @@ def _of_validation(message: str) -> MessageError:
     if unknown is not None:
         known = ", ".join(_FIELDS)
         return MessageError(f"unknown field; known are {known}", unknown[1][:_SHOWN])
-    if message == "Object missing required field `topic`":
-        return MessageError("it is missing", "topic")
     location = _LOCATION.search(message)
     if location is None:
         return MessageError("the body must be a JSON object", kind=FaultKind.SYNTAX)
@@ -102,15 +123,24 @@ def _refuse_duplicates(raw: bytes) -> None:
                 break
         else:
             return
+    _refuse_repeated(_pairs(raw))
+
+
+def _refuse_repeated(names: list[tuple[str, Any]], field: str | None = None) -> None:
+    seen: set[str] = set()
+    for name, _ in names:
+        if name in seen:
+            raise MessageError("it is given twice", field or name)
+        seen.add(name)
+
+
+def _pairs(raw: bytes) -> list[tuple[str, Any]]:
+    """Return the members of an object, repeated ones too."""
     try:
         top = json.loads(raw, object_pairs_hook=_Pairs, parse_int=_skip, parse_float=_skip)
     except RecursionError:
         raise MessageError("the body is nested too deeply", kind=FaultKind.SYNTAX) from None
-    seen: set[str] = set()
-    for name in top.names:
-        if name in seen:
-            raise MessageError("it is given twice", name)
-        seen.add(name)
+    return top.pairs if isinstance(top, _Pairs) else []
 
 
 def _skip(_number: str) -> None:
@@ -118,40 +148,38 @@ def _skip(_number: str) -> None:
 
 
 class _Pairs:
-    """An object of which only the names are wanted."""
+    """An object as it was written."""
 
-    __slots__ = ("names",)
+    __slots__ = ("pairs",)
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        self.names = [name for name, _ in pairs]
+        self.pairs = pairs
 
 
-def _check_topic(topic: str, max_levels: int) -> str:
-    if not topic:
-        raise MessageError("a topic name has at least one character", "topic")
-    if "+" in topic or "#" in topic:
-        raise MessageError("a topic name has no wildcards (+ and #)", "topic")
-    if not topic.isprintable() and _UNPRINTABLE.search(topic):
-        raise MessageError("control characters, NUL among them, are not allowed", "topic")
-    if is_reserved(topic):
-        raise MessageError("names that begin with $ are the broker's own", "topic")
-    if topic.count("/") >= max_levels:
-        raise MessageError(f"at most {max_levels} levels", "topic")
-    if len(topic) * 4 > MAX_TOPIC_BYTES and len(topic.encode()) > MAX_TOPIC_BYTES:
-        raise MessageError(f"at most {MAX_TOPIC_BYTES} bytes of UTF-8", "topic", FaultKind.SIZE)
-    return topic
+def _addressed(content: Content, address: Address | None) -> Address:
+    given = Address(_given(content.topic), _given(content.client_id), _given(content.group))
+    if address is None:
+        return given
+    for field, value in (
+        ("topic", given.topic), ("clientId", given.client_id), ("group", given.group),
+    ):  # fmt: skip
+        if value is not None:
+            raise MessageError("the path says already whom the message is for", field)
+    return address
 
 
-def _payload(body: _Body) -> bytes:
-    if (body.payload is msgspec.UNSET) == (body.payload_base64 is msgspec.UNSET):
+def _given(value: str | UnsetType) -> str | None:
+    return None if isinstance(value, UnsetType) else value
+
+
+def _payload(content: Content, most: int) -> bytes:
+    if (content.payload is UNSET) == (content.payload_base64 is UNSET):
         raise MessageError("give exactly one of payload and payloadBase64", "payload")
-    if isinstance(body.payload, msgspec.Raw):
-        return _plain(bytes(body.payload))
-    assert isinstance(body.payload_base64, str)  # noqa: S101 - exactly one is set
-    try:
-        return b64decode(body.payload_base64, validate=True)
-    except (binascii.Error, ValueError):
-        raise MessageError("not base64 (RFC 4648, section 4)", "payloadBase64") from None
+    if isinstance(content.payload, msgspec.Raw):
+        return check_size(_plain(bytes(content.payload)), most)
+    assert isinstance(content.payload_base64, str)  # noqa: S101 - exactly one is set
+    field = "payloadBase64"
+    return check_size(from_base64(content.payload_base64, field), most, field)
 
 
 def _plain(raw: bytes) -> bytes:
@@ -167,14 +195,40 @@ def _plain(raw: bytes) -> bytes:
     raise MessageError("expected str, object or array", "payload")
 
 
-def _check_size(body: _Body, payload: bytes, most: int) -> bytes:
-    if len(payload) > most:
-        field = "payload" if body.payload_base64 is msgspec.UNSET else "payloadBase64"
-        raise MessageError(f"{len(payload)} bytes, at most {most}", field, FaultKind.SIZE)
-    return payload
+def _properties(content: Content, limits: Limits) -> Properties | None:
+    expiry, kind, answer_to, correlation, user = (
+        content.message_expiry_seconds,
+        content.content_type,
+        content.response_topic,
+        content.correlation_data_base64,
+        content.user_properties,
+    )
+    if (
+        expiry is UNSET
+        and kind is UNSET
+        and answer_to is UNSET
+        and correlation is UNSET
+        and user is UNSET
+    ):
+        return None
+    field, levels = "responseTopic", limits.topic_levels
+    return Properties(
+        expiry=None if isinstance(expiry, UnsetType) else check_expiry(expiry),
+        content_type=None if isinstance(kind, UnsetType) else check_text(kind, "contentType"),
+        response_topic=None
+        if isinstance(answer_to, UnsetType)
+        else check_topic(answer_to, levels, field),
+        correlation=None if isinstance(correlation, UnsetType) else check_correlation(correlation),
+        user=() if isinstance(user, UnsetType) else _user_properties(bytes(user)),
+    )
 
 
-def _check_qos(qos: int) -> int:
-    if qos not in {0, 1, 2}:
-        raise MessageError("0, 1 or 2", "qos")
-    return qos
+def _user_properties(raw: bytes) -> tuple[tuple[str, str], ...]:
+    field = "userProperties"
+    if raw[:1] != b"{":
+        raise MessageError("expected object", field)
+    pairs = _pairs(raw)
+    _refuse_repeated(pairs, field)
+    if not all(isinstance(value, str) for _, value in pairs):
+        raise MessageError("every value is a string", field)
+    return check_user_properties(pairs)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+_BATCH_BODY_BYTES: Final = 8 * 1024 * 1024
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one message."""
+    """Bounds of one message, and of a batch."""
 
     payload_bytes: int
     """Longest payload, after base64 and JSON are decoded."""
     topic_levels: int
     """Most levels of a topic name; VerneMQ has such a bound, too (`topic_max_depth`)."""
+    batch_items: int = 10_000
+    """Most messages of one batch."""
 
     @property
     def body_bytes(self) -> int:
@@ -21,3 +27,8 @@ class Limits(msgspec.Struct, frozen=True):
         base64 takes four thirds; the rest is the topic, itself escaped at worst, and the names.
         """
         return 2 * self.payload_bytes + 6 * 65535 + 1024
+
+    @property
+    def batch_bytes(self) -> int:
+        """Longest body of a batch."""
+        return max(_BATCH_BODY_BYTES, self.body_bytes)

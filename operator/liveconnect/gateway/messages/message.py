@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from liveconnect.gateway.messages.properties import Properties
+
 
 class Message(msgspec.Struct, frozen=True):
     """A message that a broker will take: its parts are checked."""
@@ -14,6 +16,7 @@ class Message(msgspec.Struct, frozen=True):
     qos: int
     """0, 1 or 2."""
     retain: bool
+    properties: Properties | None = None
 
     def __repr__(self) -> str:
         size = len(self.payload)

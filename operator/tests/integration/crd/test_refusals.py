@@ -55,6 +55,12 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("spec.broker.config", {"a b": "1"}, "spec.broker.config", "names as in vernemq.conf"),
     ("spec.broker.config", {"x": 1}, "spec.broker.config.x", "string"),
     ("spec.brokers", {}, "spec.brokers", "field not declared in schema"),
+    # the gateway
+    ("spec.gateway.clientTopic", "clients/inbox", "spec.gateway.clientTopic", "should match"),
+    ("spec.gateway.clientTopic", "a/{clientId}/#", "spec.gateway.clientTopic", "should match"),
+    ("spec.gateway.clientTopic", "a{clientId}", "spec.gateway.clientTopic", "should match"),
+    ("spec.gateway.clientTopic", "$SYS/{clientId}", "spec.gateway.clientTopic", "should match"),
+    ("spec.gateway.groupTopic", "groups/{clientId}", "spec.gateway.groupTopic", "should match"),
     # the pools
     ("spec.publishers.replicas", 0, "spec.publishers.replicas", "greater than or equal to 1"),
     ("spec.publishers.repicas", 3, "spec.publishers.repicas", "field not declared in schema"),

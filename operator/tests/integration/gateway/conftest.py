@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.gateway.broker import Broker
+from tests.integration.gateway.presence import PresenceServer
 from tests.integration.gateway.subscriber import Subscriber
 from tests.integration.gateway.world import World, running_gateway, write_config
 from tests.integration.webhook.world import JwksServer, Keys
@@ -40,9 +41,9 @@ def make_world(folder: Path, broker: Broker) -> Iterator[World]:
     jwks = JwksServer({"/cluster": cluster.document})
     broker.start()
     try:
-        with jwks.running():
-            config = write_config(folder, jwks, broker.port, cluster)
+        with jwks.running(), PresenceServer().running() as presence:
+            config = write_config(folder, jwks, broker.port, cluster, presence.url)
             with running_gateway(folder, config) as gateway:
-                yield World(folder, cluster, jwks, broker, gateway)
+                yield World(folder, cluster, jwks, broker, gateway, presence)
     finally:
         broker.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -21,6 +22,7 @@ class Received:
     payload: bytes
     qos: int
     retain: bool
+    properties: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 class Subscriber:
@@ -37,7 +39,7 @@ class Subscriber:
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, session, protocol=mqtt.MQTTv5)
         self._client.on_message = lambda _c, _u, m: self._messages.put(
-            Received(m.topic, bytes(m.payload), m.qos, m.retain)
+            Received(m.topic, bytes(m.payload), m.qos, m.retain, _plain(m.properties))
         )
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
@@ -62,3 +64,8 @@ class Subscriber:
     def stop(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+def _plain(properties: Properties | None) -> dict[str, Any]:
+    """Return the properties by the names that paho gives them."""
+    return {} if properties is None else dict(properties.json())  # type: ignore[no-untyped-call] # paho's own

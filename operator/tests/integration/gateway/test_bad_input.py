@@ -174,8 +174,8 @@ def test_path(world: World, method: str, path: str, status: int) -> None:
         ("application/json", 200),
         ("Application/JSON; charset=utf-8", 200),
         ("application/x-www-form-urlencoded", 415),
-        ("text/plain", 415),
-        ("application/cloudevents+json", 415),
+        ("application/cloudevents-batch+json", 415),
+        ("text/html", 415),
     ],
 )
 def test_content_type(world: World, kind: str, status: int) -> None:

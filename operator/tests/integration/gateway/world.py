@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.integration.gateway.broker import Broker
+from tests.integration.gateway.presence import PresenceServer
 from tests.integration.webhook.world import (
     BACKEND,
     Answer,
@@ -55,6 +56,10 @@ class Gateway:
         named = {"Content_Type": "application/json", "Authorization": f"Bearer {token}", **headers}
         return self.request("POST", "/v1/publish", content, **named)
 
+    def send(self, path: str, body: bytes, token: str, content_type: str, **headers: str) -> Answer:
+        named = {"Content_Type": content_type, "Authorization": f"Bearer {token}", **headers}
+        return self.request("POST", path, body, **named)
+
     def ready(self) -> bool:
         try:
             return self.request("GET", "/readyz").status == 200
@@ -74,6 +79,7 @@ class World:
     jwks: JwksServer
     broker: Broker
     gateway: Gateway
+    presence: PresenceServer = field(default_factory=PresenceServer)
 
     def token(self, subject: str = BACKEND, **claims: Any) -> str:
         return self.cluster.sign(backend_claims(subject, **claims))
@@ -90,7 +96,13 @@ def write_token(folder: Path, cluster: Keys, **claims: Any) -> Path:
     return token
 
 
-def write_config(folder: Path, jwks: JwksServer, port: int, cluster: Keys) -> Path:
+def write_config(
+    folder: Path,
+    jwks: JwksServer,
+    port: int,
+    cluster: Keys,
+    presence_url: str = "http://127.0.0.1:1",
+) -> Path:
     token = write_token(folder, cluster)
     (folder / "ca.crt").write_bytes(b"")
     config = folder / "config.json"
@@ -99,8 +111,12 @@ def write_config(folder: Path, jwks: JwksServer, port: int, cluster: Keys) -> Pa
         "broker_host": "127.0.0.1",
         "broker_port": port,
         "token_file": str(token),
+        "presence_url": presence_url,
         "callers": [
-            {"subject": BACKEND, "publish": ["orders/#", "devices/+/commands"]},
+            {
+                "subject": BACKEND,
+                "publish": ["orders/#", "devices/+/commands", "clients/+/inbox", "groups/g/inbox"],
+            },
             {"subject": OTHER, "publish": ["invoices/+"]},
         ],
         "service_accounts": {

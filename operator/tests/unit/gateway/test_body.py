@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveconnect.gateway.messages import FaultKind, Limits, Message, MessageError, parse
+from liveconnect.gateway.messages import FaultKind, Limits, Message, MessageError, Topics
+from liveconnect.gateway.messages import parse as parse_publication
 
 LIMITS = Limits(payload_bytes=64, topic_levels=10)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=16)
@@ -23,6 +24,11 @@ JSON = st.recursive(
     max_leaves=8,
 )  # fmt: skip
 ROOMY = Limits(payload_bytes=1 << 20, topic_levels=10)
+TOPICS = Topics("clients/{clientId}/inbox", "groups/{group}/inbox", 10)
+
+
+def parse(raw: bytes, limits: Limits) -> Message:
+    return parse_publication(raw, limits, TOPICS).message
 
 
 def fault(body: Any) -> MessageError:

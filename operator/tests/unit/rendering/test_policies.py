@@ -106,7 +106,7 @@ REACHABLE: list[tuple[str, int, set[str]]] = [
     ("subscriber", 8888, {"operator", "monitor", "auth"}),
     ("publisher", 1883, {"gateway", "shop"}),
     ("auth", 8081, {"publisher", "subscriber"}),
-    ("auth", 8080, {"crm", "monitor"}),
+    ("auth", 8080, {"crm", "gateway", "monitor"}),
     ("gateway", 8080, {"shop", "monitor"}),
     ("presence", 6379, {"auth"}),
     ("publisher", 9110, set()),

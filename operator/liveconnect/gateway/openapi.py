@@ -1,0 +1,164 @@
+"""The API's description (OpenAPI 3.1), made from the models that read the requests.
+
+`make generate` writes it to `docs/reference/gateway-openapi.json`; `/openapi.json` serves it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from liveconnect.gateway.messages.fields import Content
+from liveconnect.gateway.messages.query import KNOWN
+from liveconnect.gateway.presence import ClientPresence
+
+_REF: Final = "#/components/schemas/{name}"
+_CONTENT: Final = {"$ref": _REF.format(name="Content")}
+_PROBLEM_TYPE: Final = "application/problem+json"
+_TEXT: Final = {"schema": {"type": "string"}}
+_PROBLEMS: Final = {
+    "400": "The body is not what its content type says, or not UTF-8.",
+    "401": "No bearer token, or one that proves nothing.",
+    "403": "The caller may not publish to this topic.",
+    "409": "The client is not online, and `online-only` was asked for; `presence` says more.",
+    "413": "Body, topic, payload or properties are too long.",
+    "415": "A content type that is not taken.",
+    "422": "A field has a value that cannot be; `field` names it.",
+    "502": "The broker refused the message.",
+    "503": "No connection to the brokers, or too much waits for them.",
+    "504": "The broker did not acknowledge in time.",
+}
+_PROBLEM: Final = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "field": {"type": "string", "description": "The field that is wrong."},
+        "sent": {
+            "type": "boolean",
+            "description": "Whether a broker may have taken the message all the same.",
+        },
+        "presence": {"$ref": _REF.format(name="ClientPresence")},
+    },
+}
+
+
+class Acknowledged(msgspec.Struct):
+    """What became of a message."""
+
+    status: str
+    """`acknowledged` (QoS 1 and 2) or `sent` (QoS 0)."""
+
+
+class ItemResult(msgspec.Struct, omit_defaults=True):
+    """What became of one line of a batch; a line that failed has a problem's members, too."""
+
+    index: int
+    status: int
+    result: str = ""
+
+
+def document() -> dict[str, Any]:
+    """Return the description."""
+    models = (Content, ClientPresence, Acknowledged, ItemResult)
+    _, schemas = msgspec.json.schema_components(models, ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "LiveConnect publisher gateway",
+            "version": "v1",
+            "description": "Microservices publish to devices. See docs/reference/gateway.md.",
+        },
+        "security": [{"serviceAccount": []}],
+        "paths": {
+            "/v1/publish": {"post": _publish("publish", "Publish to a topic", [])},
+            "/v1/publish/batch": {"post": _batch()},
+            "/v1/clients/{clientId}/messages": {
+                "post": _publish("publishToClient", "Publish to a client", ["clientId"])
+            },
+            "/v1/groups/{group}/messages": {
+                "post": _publish("publishToGroup", "Publish to a group", ["group"])
+            },
+        },
+        "components": {
+            "schemas": {**dict(sorted(schemas.items())), "Problem": _PROBLEM},
+            "securitySchemes": {
+                "serviceAccount": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A Kubernetes ServiceAccount's token, audience `liveconnect`.",
+                }
+            },
+        },
+    }
+
+
+def _publish(operation: str, summary: str, in_path: list[str]) -> dict[str, Any]:
+    body = {
+        "application/json": {"schema": _CONTENT},
+        "text/plain": _TEXT,
+        "application/octet-stream": {},
+        "application/cloudevents+json": {"schema": {"type": "object"}},
+    }
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "description": "With a JSON body everything is in the body, otherwise in the query. "
+        "A CloudEvent in binary mode has `ce-` headers and any content type.",
+        "parameters": [_parameter(name, "path") for name in in_path]
+        + [_parameter(name, "query") for name in KNOWN],
+        "requestBody": {"required": True, "content": body},
+        "responses": {
+            "200": _answer("QoS 1, 2: the broker has taken it.", "Acknowledged"),
+            "202": _answer("QoS 0: handed to the connection.", "Acknowledged"),
+            **_problems(*_PROBLEMS),
+        },
+    }
+
+
+def _batch() -> dict[str, Any]:
+    return {
+        "operationId": "publishBatch",
+        "summary": "Publish many messages",
+        "description": "One Content in each line; the answer has an ItemResult for each, in order.",
+        "requestBody": {
+            "required": True,
+            "content": {"application/x-ndjson": {"schema": _CONTENT}},
+        },
+        "responses": {
+            "200": {
+                "description": "Each line has its result.",
+                "content": {
+                    "application/x-ndjson": {"schema": {"$ref": _REF.format(name="ItemResult")}}
+                },
+            },
+            **_problems("400", "401", "413", "415", "503"),
+        },
+    }
+
+
+def _parameter(name: str, where: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    made = {"name": name, "in": where, "schema": schema}
+    return {**made, "required": True} if where == "path" else made
+
+
+def _answer(description: str, schema: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}}
+    return {"description": description, "content": content}
+
+
+def _problems(*statuses: str) -> dict[str, Any]:
+    schema = {"$ref": _REF.format(name="Problem")}
+    return {
+        status: {
+            "description": _PROBLEMS[status],
+            "content": {_PROBLEM_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }

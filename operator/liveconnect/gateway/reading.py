@@ -1,0 +1,117 @@
+"""From an HTTP request to what it asks for: which content type is read how."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liveconnect.common.problem import Problem
+from liveconnect.common.server import Request
+from liveconnect.gateway import answers
+from liveconnect.gateway.messages import (
+    STRUCTURED,
+    Address,
+    FaultKind,
+    Limits,
+    MessageError,
+    Properties,
+    Publication,
+    Topics,
+    binary_event,
+    is_binary_event,
+    parse,
+    parse_line,
+    parse_plain,
+    split_batch,
+    structured_event,
+)
+
+JSON: Final = b"application/json"
+NDJSON: Final = b"application/x-ndjson"
+PLAIN: Final = (b"text/plain", b"application/octet-stream")
+_STRUCTURED: Final = STRUCTURED.encode()
+_ACCEPTED: Final = ", ".join(kind.decode() for kind in (JSON, *PLAIN, _STRUCTURED))
+
+
+class Reader:
+    """Reads requests."""
+
+    def __init__(self, limits: Limits, topics: Topics) -> None:
+        self._limits = limits
+        self._topics = topics
+
+    def read(self, request: Request, address: Address | None = None) -> Publication:
+        """Return what a request asks for.
+
+        Args:
+            request: of any content type that is taken.
+            address: whom the message is for, if the path says it.
+
+        Raises:
+            Problem: it is not the request that it must be.
+        """
+        try:
+            return self._read(request, address)
+        except MessageError as error:
+            raise answers.of_message_error(error) from None
+
+    def _read(self, request: Request, address: Address | None) -> Publication:
+        headers = request.headers
+        if b"content-encoding" in headers:
+            raise Problem(415, "the body must not be encoded", {"Accept-Encoding": "identity"})
+        if len(request.body) > self._limits.body_bytes:
+            raise _too_long(self._limits.body_bytes)
+        given = headers.get(b"content-type", JSON)
+        if is_binary_event(headers):
+            return self._plain(request, address, binary_event(headers))
+        kind = JSON if given == JSON else _media_type(given)
+        if kind == JSON:
+            if request.query:
+                raise MessageError("not with a JSON body, which says it all", "query")
+            return parse(request.body, self._limits, self._topics, address)
+        if kind == _STRUCTURED:
+            return self._plain(request, address, structured_event(request.body))
+        if kind in PLAIN:
+            return self._plain(request, address, _described(given, request.body))
+        raise Problem(415, f"the body must be one of {_ACCEPTED}", {"Accept-Post": _ACCEPTED})
+
+    def _plain(self, request: Request, address: Address | None, carried: Properties) -> Publication:
+        return parse_plain(
+            request.query, request.body, self._limits, self._topics, address, carried
+        )
+
+    def read_batch(self, request: Request) -> list[Publication | MessageError]:
+        """Return what each line of a batch asks for, or what is wrong with it.
+
+        Raises:
+            Problem: it is no batch, or one that is too long.
+        """
+        if _media_type(request.headers.get(b"content-type", NDJSON)) != NDJSON:
+            accepted = NDJSON.decode()
+            raise Problem(415, f"a batch must be {accepted}", {"Accept-Post": accepted})
+        if b"content-encoding" in request.headers:
+            raise Problem(415, "the body must not be encoded", {"Accept-Encoding": "identity"})
+        try:
+            lines = split_batch(request.body, self._limits)
+        except MessageError as error:
+            raise answers.of_message_error(error) from None
+        return [parse_line(line, self._limits, self._topics) for line in lines]
+
+
+def _media_type(given: bytes) -> bytes:
+    return given.partition(b";")[0].strip().lower()
+
+
+def _described(given: bytes, payload: bytes) -> Properties:
+    if given.lstrip().lower().startswith(b"text/"):
+        try:
+            payload.decode("utf-8")
+        except UnicodeDecodeError:
+            raise MessageError("text must be UTF-8", kind=FaultKind.SYNTAX) from None
+    try:
+        return Properties(content_type=given.decode("ascii"))
+    except UnicodeDecodeError:
+        raise MessageError("not ASCII", "Content-Type") from None
+
+
+def _too_long(most: int) -> Problem:
+    return Problem(413, f"the body is longer than {most} bytes")
