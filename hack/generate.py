@@ -11,7 +11,7 @@ from hack.chart import readme, values_schema, values_yaml
 from hack.document import document
 from hack.golden import FOLDER, ROOT, SAMPLES, golden
 from hack.install import manifest
-from hack.rbac import rules_yaml
+from hack.rbac import election_yaml, rules_yaml
 from liveconnect.api import crd
 from liveconnect.api.reference import reference
 from liveconnect.gateway import openapi
@@ -26,6 +26,7 @@ def _sources() -> Iterator[tuple[Path, str]]:
     yield ROOT / "crds" / f"{crd.NAME}.yaml", text
     yield _CHART / "files" / "crds" / f"{crd.NAME}.yaml", text
     yield _CHART / "files" / "rules.yaml", rules_yaml()
+    yield _CHART / "files" / "election-rules.yaml", election_yaml()
     yield _CHART / "values.yaml", values_yaml()
     yield _CHART / "values.schema.json", values_schema()
     yield _CHART / "README.md", readme((_CHART / "README.md").read_text())

@@ -6,9 +6,10 @@ import yaml
 
 _READ = ["get", "list", "watch"]
 _APPLY = [*_READ, "create", "patch", "delete"]
+Row = tuple[str, list[str], list[str], str]
 
 #: API group, resources, verbs, why.
-TABLE: list[tuple[str, list[str], list[str], str]] = [
+TABLE: list[Row] = [
     ("liveconnect.io", ["liveconnectclusters"], _READ, "the objects to reconcile"),
     ("liveconnect.io", ["liveconnectclusters/status"], ["patch"], "what was seen"),
     (
@@ -37,16 +38,31 @@ TABLE: list[tuple[str, list[str], list[str], str]] = [
 ]
 
 
+#: For the election, in the operator's own namespace; a `create` cannot be restricted to a name.
+ELECTION: list[Row] = [
+    ("coordination.k8s.io", ["leases"], ["create"], "the Lease of the pod that acts"),
+    ("coordination.k8s.io", ["leases"], ["get", "update"], "its renewal"),
+]
+_LEASE_NAME = '{{ include "operator.name" . }}'
+
+
 def rules_yaml() -> str:
     """The rules as they stand in a Role, with their reasons as comments."""
-    parts = []
-    for group, resources, verbs, why in TABLE:
-        rule = yaml.safe_dump(
-            [{"apiGroups": [group], "resources": resources, "verbs": verbs}],
-            default_flow_style=None,
-            width=1000,
-            sort_keys=False,
-        )
-        body = "".join(f"  {line}\n" for line in rule.splitlines())
-        parts.append(f"  # {why}\n{body}")
-    return "".join(parts)
+    return "".join(_rule(row) for row in TABLE)
+
+
+def election_yaml() -> str:
+    """The rules of the election; a template, because the Lease has the release's name."""
+    return "".join(_rule(row, *([] if row[2] == ["create"] else [_LEASE_NAME])) for row in ELECTION)
+
+
+def _rule(row: Row, *names: str) -> str:
+    group, resources, verbs, why = row
+    rule: dict[str, object] = {"apiGroups": [group], "resources": resources}
+    if names:
+        rule["resourceNames"] = list(names)
+    text = yaml.safe_dump(
+        [{**rule, "verbs": verbs}], default_flow_style=None, width=1000, sort_keys=False
+    )
+    body = "".join(f"  {line}\n" for line in text.splitlines())
+    return f"  # {why}\n{body}"

@@ -69,9 +69,31 @@ class Resources(_Values):
     """Most resources."""
 
 
+class Requirement(_Values):
+    """One of `matchExpressions`."""
+
+    key: Annotated[str, Field(min_length=1)]
+    """The label."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """What must hold for it."""
+    values: list[str] = []
+    """For `In` and `NotIn`."""
+
+
+class Selector(_Values):
+    """Cluster objects that this operator looks after, by their labels."""
+
+    matchLabels: Labels = {}  # noqa: N815
+    """Labels that an object must have."""
+    matchExpressions: list[Requirement] = []  # noqa: N815
+    """What else must hold for its labels, as in any label selector."""
+
+
 class Values(_Values):
     """All values."""
 
+    replicas: Annotated[int, Field(ge=1, le=5)] = 2
+    """Operator pods: one acts, the others wait for its Lease and take over within 20 s."""
     image: Image = Image()
     """Image of the operator, and of the auth services and gateways that it makes."""
     imagePullSecrets: list[SecretName] = []  # noqa: N815
@@ -83,6 +105,9 @@ class Values(_Values):
     watchNamespaces: list[Annotated[str, Field(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]] = []  # noqa: N815
     """Namespaces to watch, all when empty. With a list, the operator has Roles there and no
     ClusterRole; the namespaces must exist."""
+    selector: Selector = Selector()
+    """Cluster objects that this operator looks after; all when empty. Several operators share a
+    cluster when each object is selected by one of them."""
     logLevel: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"  # noqa: N815
     """Lowest level that is logged."""
     crds: Crds = Crds()
@@ -102,7 +127,7 @@ class Values(_Values):
     tolerations: list[dict[str, Any]] = []
     """Taints that the operator tolerates."""
     affinity: dict[str, Any] = {}
-    """Affinity of the operator's pod."""
+    """Affinity of the operator's pods; when empty they prefer nodes of their own."""
     priorityClassName: str = ""  # noqa: N815
     """Priority class of the operator's pod."""
     global_: Annotated[dict[str, Any], Field(alias="global")] = {}

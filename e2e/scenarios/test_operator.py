@@ -21,6 +21,7 @@ from e2e.kit.samples import KIND, key_set, tiny
 
 pytestmark = pytest.mark.e2e
 _REPAIRED_WITHIN_SECONDS = 20
+_REPLICAS = 2
 _SAME_NAMES = [{"name": "a", "port": 1883}, {"name": "a", "port": 1884}]
 
 
@@ -178,18 +179,24 @@ def _operator_pods(cluster: Cluster) -> list[Manifest]:
     return cluster.items("pods", NAMESPACE, selector)
 
 
-def test_killed_operator_comes_back(cluster: Cluster, quickstart: Manifest) -> None:
-    [pod] = _operator_pods(cluster)
-    cluster.delete("pod", pod["metadata"]["name"], NAMESPACE, extra=["--grace-period=0", "--force"])
-
-    def back() -> bool:
-        uids = {p["metadata"]["uid"]: condition(p, "Ready") for p in _operator_pods(cluster)}
-        return pod["metadata"]["uid"] not in uids and any(
-            c.get("status") == "True" for c in uids.values()
-        )
-
-    eventually(back, within=90, every=1, what="a new operator pod, ready")
+def test_killed_operator_is_replaced_within_twenty_seconds(
+    cluster: Cluster, quickstart: Manifest
+) -> None:
+    lease = cluster.existing("lease", DEPLOYMENT, NAMESPACE)
+    pod = lease["spec"]["holderIdentity"].partition("_")[0]
+    assert pod in {p["metadata"]["name"] for p in _operator_pods(cluster)}
+    cluster.delete("pod", pod, NAMESPACE, extra=["--grace-period=0", "--force"])
     test_deleted_child_is_made_again(cluster, quickstart, "service", "publisher")
+    eventually(
+        lambda: len([p for p in _operator_pods(cluster) if _is_ready(p)]) == _REPLICAS,
+        within=90,
+        every=1,
+        what="all operator pods ready again",
+    )
+
+
+def _is_ready(pod: Manifest) -> bool:
+    return bool(condition(pod, "Ready").get("status") == "True")
 
 
 @pytest.fixture
@@ -197,11 +204,10 @@ def without_operator(cluster: Cluster) -> Iterator[None]:
     cluster.kubectl("scale", "deployment", DEPLOYMENT, "-n", NAMESPACE, "--replicas=0")
     eventually(lambda: not _operator_pods(cluster), within=60, every=1, what="no operator pod")
     yield
-    cluster.kubectl("scale", "deployment", DEPLOYMENT, "-n", NAMESPACE, "--replicas=1")
+    cluster.kubectl("scale", "deployment", DEPLOYMENT, "-n", NAMESPACE, f"--replicas={_REPLICAS}")
     eventually(
         lambda: (
-            all(condition(p, "Ready").get("status") == "True" for p in _operator_pods(cluster))
-            and bool(_operator_pods(cluster))
+            all(_is_ready(p) for p in _operator_pods(cluster)) and bool(_operator_pods(cluster))
         ),
         within=90,
         every=1,

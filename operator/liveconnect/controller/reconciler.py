@@ -105,6 +105,9 @@ class Reconciler:
         for event in decided.events:
             self.emit(body, event)
         await self._execute(decided, observed)
+        if cluster.reconcile != self.memory.reconciled and not cluster.paused:
+            self.memory = replace(self.memory, reconciled=cluster.reconcile)
+            return timedelta()
         return decided.resync
 
     async def _observe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from liveconnect.common.settings import ServiceSettings
+from liveconnect.controller.model.selector import LabelSelector
 
 
 class ControllerSettings(ServiceSettings):
@@ -18,6 +19,14 @@ class ControllerSettings(ServiceSettings):
     """DNS domain of the Kubernetes cluster."""
     namespaces: str = ""
     """Namespaces to watch, separated by commas; all when empty."""
+
+    selector: LabelSelector = LabelSelector()
+    """Cluster objects to look after, by their labels, as JSON; all when empty."""
+    lease_namespace: str = ""
+    """Where the operators of one installation elect the one that acts; none is elected when
+    empty, and only one may run."""
+    lease_name: str = "liveconnect-operator"
+    """The Lease; installations of their own have Leases of their own."""
 
     def watched(self) -> tuple[str, ...]:
         """Return the namespaces to watch; none means all."""

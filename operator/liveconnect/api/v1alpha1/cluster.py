@@ -20,6 +20,10 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 #: Annotation with which a user stops the operator's writes to this object's children.
 PAUSED_ANNOTATION = f"{GROUP}/paused"
+#: Annotation whose every new value restarts all pods, in the way of any other roll.
+RESTART_ANNOTATION = f"{GROUP}/restart"
+#: Annotation whose every new value makes the operator apply all children again.
+RECONCILE_ANNOTATION = f"{GROUP}/reconcile"
 
 #: Pods of the longest child, `<cluster>-subscriber-99`, and the label values must fit 63 characters.
 MAX_NAME_LENGTH = 40
@@ -68,6 +72,16 @@ class Cluster(ApiModel):
     def paused(self) -> bool:
         """Whether the operator shall only look."""
         return self.annotations.get(PAUSED_ANNOTATION, "").lower() == "true"
+
+    @property
+    def restart(self) -> str:
+        """What the last restart was asked for with; empty when none was."""
+        return self.annotations.get(RESTART_ANNOTATION, "")
+
+    @property
+    def reconcile(self) -> str:
+        """What the last forced pass was asked for with; empty when none was."""
+        return self.annotations.get(RECONCILE_ANNOTATION, "")
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Cluster:

@@ -113,5 +113,7 @@ class Status(ApiModel):
     """Where to connect."""
     nodes: list[NodeStatus] = []
     """Every broker node."""
+    reconciled: str = ""
+    """Value of the annotation `liveconnect.io/reconcile` that was last acted on."""
     selector: str = ""
     """Label selector of the subscriber pods, for `kubectl scale` and HPA."""

@@ -25,6 +25,7 @@ PLURALS = {
     "PersistentVolumeClaim": "persistentvolumeclaims",
     "Pod": "pods",
     "Event": "events",
+    "Lease": "leases",
     "LiveConnectCluster": PLURAL,
 }
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
@@ -118,6 +119,23 @@ class Kube:
             if error.status == 404:
                 return None
             raise
+
+    async def create(self, key: ObjectKey, body: Manifest) -> Manifest:
+        """Make an object.
+
+        Raises:
+            KubeError: 409 when there is one already, or the API server refuses.
+        """
+        collection = path(key).rpartition("/")[0]
+        return await self._call("POST", collection, what=f"create {key}", body=body)
+
+    async def replace(self, key: ObjectKey, body: Manifest) -> Manifest:
+        """Write a whole object over the one with the same `resourceVersion`.
+
+        Raises:
+            KubeError: 409 when somebody was faster, or the API server refuses.
+        """
+        return await self._call("PUT", path(key), what=f"replace {key}", body=body)
 
     async def patch_status(self, namespace: str, name: str, status: Manifest) -> None:
         """Merge into the object's status; an object that is gone is fine."""

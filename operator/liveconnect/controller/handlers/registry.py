@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -13,8 +18,11 @@ from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
 from liveconnect.common.process import service_application
 from liveconnect.controller.adapters.broker import HttpBrokers
 from liveconnect.controller.adapters.kube import Kube
+from liveconnect.controller.adapters.lease import KubeLease
+from liveconnect.controller.handlers.leadership import Leadership
 from liveconnect.controller.handlers.store import Store
 from liveconnect.controller.handlers.supervisor import Supervisor
+from liveconnect.controller.model.lease import Candidate, Times
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.planner.plan import Event
 from liveconnect.controller.reconciler import Reconciler
@@ -37,6 +45,23 @@ CHILDREN = (
 _OURS = {"app.kubernetes.io/name": "liveconnect"}
 
 
+@dataclass(frozen=True)
+class _Election:
+    """Our part in it while the process lives."""
+
+    kube: Kube
+    leadership: Leadership
+    task: asyncio.Task[None]
+
+    async def end(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Stop acting, then give the lease back."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await stop()
+        await self.leadership.give_back()
+        await self.kube.close()
+
+
 class Controller:
     """Everything that lives as long as the process."""
 
@@ -47,6 +72,7 @@ class Controller:
         self._kube: Kube | None = None
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
+        self._election: _Election | None = None
 
     def _reconciler(self) -> Reconciler:
         if self._kube is None or self._session is None:
@@ -73,15 +99,36 @@ class Controller:
         settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=prefix)
         settings.scanning.disabled = True
         settings.posting.loggers = False
+        for child in CHILDREN:
+            settings.watching.label_selectors[child] = ",".join(
+                f"{k}={v}" for k, v in _OURS.items()
+            )
         self._kube = await Kube.connect()
         self._session = aiohttp.ClientSession()
         app = service_application(lambda: None, max_body_bytes=1024)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, self.settings.host, self.settings.port).start()
+        if self.settings.lease_namespace:
+            self._election = await self._elect()
+        else:
+            await self.supervisor.lead()
+
+    async def _elect(self) -> _Election:
+        """Take part in the election, on a connection that no pass can keep busy."""
+        kube = await Kube.connect()
+        lease = KubeLease(kube, self.settings.lease_namespace, self.settings.lease_name)
+        identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
+        candidate = Candidate(identity=identity, times=Times())
+        leadership = Leadership(
+            lease, candidate, lead=self.supervisor.lead, follow=self.supervisor.follow
+        )
+        return _Election(kube, leadership, asyncio.create_task(leadership.run(), name="election"))
 
     async def stop(self, **_: Any) -> None:
-        """End the loops, then the connections that they use."""
+        """End the loops, give the lease back, then end the connections that they use."""
+        if self._election:
+            await self._election.end(self.supervisor.stop)
         await self.supervisor.stop()
         if self._runner:
             await self._runner.cleanup()
@@ -91,12 +138,17 @@ class Controller:
             await self._kube.close()
 
     async def on_cluster(self, event: kopf.RawEvent, **_: Any) -> None:
-        """A cluster object appeared, changed or went."""
+        """A cluster object appeared, changed or went; one of another operator's is gone for us."""
         body: Manifest = dict(event["object"])
-        if event["type"] == "DELETED":
+        labels = body["metadata"].get("labels") or {}
+        if event["type"] == "DELETED" or not self.settings.selector.matches(labels):
             await self.supervisor.remove(body)
         else:
             await self.supervisor.put(body)
+
+    async def on_listed(self, body: kopf.Body, **_: Any) -> None:
+        """A child was seen, maybe before any pass is made; the index itself stays empty."""
+        self.store.put(dict(body), gone=False)
 
     async def on_child(self, event: kopf.RawEvent, **_: Any) -> None:
         """A child appeared, changed or went."""
@@ -112,6 +164,11 @@ class Controller:
         kopf.on.cleanup(id="stop", registry=registry)(self.stop)
         kopf.on.event(GROUP, VERSION, PLURAL, id="cluster", registry=registry)(self.on_cluster)
         for group, version, plural in CHILDREN:
+            # kopf holds all handlers back until what has an index was listed as a whole: a pass
+            # that saw only some of the children would take a cluster for a new one.
+            kopf.index(
+                group, version, plural, id=f"known-{plural}", labels=_OURS, registry=registry
+            )(self.on_listed)
             kopf.on.event(
                 group, version, plural, id=f"child-{plural}", labels=_OURS, registry=registry
             )(self.on_child)

@@ -17,10 +17,11 @@ _Owner = tuple[str, str]
 
 
 class Supervisor:
-    """The loops of all cluster objects."""
+    """The loops of all cluster objects; they run only while this process leads."""
 
     def __init__(self, make: Callable[[], Reconciler]) -> None:
         self._make = make
+        self._leads = False
         self._bodies: dict[_Owner, Manifest] = {}
         self._wakes: dict[_Owner, asyncio.Event] = {}
         self._tasks: dict[_Owner, tuple[str, asyncio.Task[None]]] = {}
@@ -40,12 +41,34 @@ class Supervisor:
         before = self._bodies.get(owner)
         self._bodies[owner] = body
         if owner not in self._tasks:
-            wake = self._wakes.setdefault(owner, asyncio.Event())
-            loop = run(self._make(), lambda: self._bodies.get(owner), wake)
-            self._tasks[owner] = (meta["uid"], asyncio.create_task(loop, name="/".join(owner)))
+            self._start(owner)
         elif before is None or _intent(before) != _intent(body):
             # Our own status writes come back as events too: they are nothing new.
             self.wake(owner)
+
+    def _start(self, owner: _Owner) -> None:
+        if not self._leads:
+            return
+        wake = self._wakes.setdefault(owner, asyncio.Event())
+        loop = run(self._make(), lambda: self._bodies.get(owner), wake)
+        uid = self._bodies[owner]["metadata"]["uid"]
+        self._tasks[owner] = (uid, asyncio.create_task(loop, name="/".join(owner)))
+
+    async def lead(self) -> None:
+        """Begin to act on all objects that are known."""
+        self._leads = True
+        for owner in self._bodies:
+            self._start(owner)
+
+    async def follow(self) -> None:
+        """Stop acting at once; what is known of the objects is kept up to date."""
+        self._leads = False
+        tasks = [task for _, task in self._tasks.values()]
+        self._tasks.clear()
+        self._wakes.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def wake(self, owner: _Owner) -> None:
         """Make the object's next pass due now."""
@@ -64,9 +87,9 @@ class Supervisor:
                 await task
 
     async def stop(self) -> None:
-        """End all loops."""
-        for body in list(self._bodies.values()):
-            await self.remove(body)
+        """End all loops and forget the objects."""
+        await self.follow()
+        self._bodies.clear()
 
 
 def _intent(body: Manifest) -> tuple[object, object]:

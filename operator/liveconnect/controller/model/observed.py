@@ -89,6 +89,8 @@ class Memory:
     applied: Mapping[ObjectKey, int] = field(default_factory=dict)
     """Children that this process applied, and the generation that they had afterwards (0 for
     kinds without one): another generation means that somebody else edited the child."""
+    reconciled: str = ""
+    """Value of the annotation `liveconnect.io/reconcile` that the last whole pass acted on."""
 
 
 @dataclass(frozen=True, kw_only=True)

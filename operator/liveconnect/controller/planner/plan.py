@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from liveconnect.api.v1alpha1 import Cluster, Status
+from liveconnect.api.v1alpha1.cluster import RECONCILE_ANNOTATION
 from liveconnect.controller.model.actions import (
     Action,
     Apply,
@@ -81,8 +82,12 @@ def plan(
             secret_digests=secret_digests,
         ),
     )
+    asked = cluster.reconcile not in {"", observed.memory.reconciled}
+    forced = f"{RECONCILE_ANNOTATION} asks for it" if asked else ""
     applies = [
-        Apply(manifest, why) for manifest in desired if (why := why_apply(manifest, observed))
+        Apply(manifest, why)
+        for manifest in desired
+        if (why := why_apply(manifest, observed) or forced)
     ]
     steps = _membership_steps(names, size, membership, observed, leaving, left=left)
     actions: tuple[Action, ...] = (

@@ -45,6 +45,8 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
         autoscaling=_autoscaling(observed, size, now),
         endpoints=_endpoints(names, observed),
         nodes=_nodes(observed, membership),
+        # A new process remembers nothing: what was acted on before stays said.
+        reconciled=memory.reconciled or observed.status.get("reconciled", ""),
         selector=",".join(f"{k}={v}" for k, v in names.selector("subscriber").items()),
     )
 

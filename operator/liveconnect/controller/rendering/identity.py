@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from liveconnect.api.v1alpha1 import API_VERSION, KIND, Cluster
+from liveconnect.api.v1alpha1.cluster import RESTART_ANNOTATION
 from liveconnect.controller.model.manifest import HASH_ANNOTATION, Manifest, digest
 from liveconnect.controller.model.names import CLUSTER_LABEL, POOL_LABEL, Names
 from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.rendering.inputs import RenderSettings
+
+#: All annotations of a pod together may be 256 KiB: what somebody wrote is not copied whole.
+_LONGEST = 256
 
 
 def labels(
@@ -39,6 +43,14 @@ def stamp(manifest: Manifest, cluster: Cluster, stamped_labels: dict[str, str]) 
             "blockOwnerDeletion": True,
         }
     ]
+    if cluster.restart and "template" in manifest.get("spec", {}):
+        _restart(manifest["spec"]["template"]["metadata"], cluster.restart)
     annotations = dict(meta.get("annotations") or {})
     meta["annotations"] = {**annotations, HASH_ANNOTATION: digest(manifest)}
     return manifest
+
+
+def _restart(template: Manifest, asked: str) -> None:
+    """Make the pod template another one; a very long value becomes its hash."""
+    value = asked if len(asked) <= _LONGEST else digest(asked)
+    template["annotations"] = {**template.get("annotations", {}), RESTART_ANNOTATION: value}

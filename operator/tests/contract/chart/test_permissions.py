@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hack.golden import SAMPLES, rendered, sample_cluster
-from hack.rbac import TABLE, rules_yaml
+from hack.rbac import ELECTION, TABLE, election_yaml, rules_yaml
 from liveconnect.controller.adapters.kube import PLURALS
 from liveconnect.controller.handlers.registry import CHILDREN
 
@@ -66,3 +66,11 @@ def test_every_row_has_a_reason_that_the_reader_of_the_role_sees() -> None:
     for *_, why in TABLE:
         assert why
         assert f"# {why}\n" in text
+
+
+def test_the_election_needs_one_lease_and_no_more() -> None:
+    rules = yaml.safe_load(election_yaml())
+    assert all(rule["resources"] == ["leases"] for rule in rules)
+    # A `create` cannot be restricted to a name; everything else is.
+    assert [rule["verbs"] for rule in rules if "resourceNames" not in rule] == [["create"]]
+    assert {verb for *_, verbs, _ in ELECTION for verb in verbs} == {"create", "get", "update"}

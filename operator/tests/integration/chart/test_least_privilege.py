@@ -61,6 +61,8 @@ def operator(config: Path, log: Path, namespaces: str) -> Iterator[None]:
         "KUBECONFIG": str(config),
         "LIVECONNECT_IMAGE": "liveconnect:test",
         "LIVECONNECT_NAMESPACES": namespaces,
+        "LIVECONNECT_LEASE_NAMESPACE": NAMESPACE,
+        "LIVECONNECT_LEASE_NAME": _ACCOUNT,
         "LIVECONNECT_HOST": "127.0.0.1",
         "LIVECONNECT_PORT": "0",
     }

@@ -39,7 +39,7 @@ def release(helm: Helm) -> str:
 
 def test_it_installs_where_pods_must_be_restricted(helm: Helm, release: str) -> None:
     deployment = helm.get("deployment", release)
-    assert deployment["status"]["readyReplicas"] == 1
+    assert deployment["status"]["readyReplicas"] == 2
 
 
 def test_notes_say_what_to_do_next(helm: Helm, release: str) -> None:

@@ -11,11 +11,15 @@ import yaml
 
 from e2e.providers.binaries import binary
 from hack.chart import values_yaml
+from hack.install import NAMESPACE
 from hack.values import Values
+from liveconnect.controller.model.selector import LabelSelector
 from liveconnect.controller.settings import ControllerSettings
 from tests.integration.chart.conftest import CHART, objects, of_kind
 
 pytestmark = pytest.mark.integration
+
+NAME = "liveconnect-operator"
 
 
 def container(*values: str) -> dict[str, Any]:
@@ -52,15 +56,20 @@ def test_what_the_chart_sets_is_what_the_operator_reads() -> None:
 def test_all_namespaces_need_a_cluster_role() -> None:
     found = objects()
     assert of_kind("ClusterRole", found)
-    assert not of_kind("Role", found)
+    assert [o["metadata"]["name"] for o in of_kind("Role", found)] == [f"{NAME}-election"]
 
 
 def test_listed_namespaces_need_none() -> None:
     found = objects("watchNamespaces={shop,chat}")
     assert not of_kind("ClusterRole", found)
     assert not of_kind("ClusterRoleBinding", found)
-    assert {o["metadata"]["namespace"] for o in of_kind("Role", found)} == {"shop", "chat"}
-    assert {o["metadata"]["namespace"] for o in of_kind("RoleBinding", found)} == {"shop", "chat"}
+    for kind in ("Role", "RoleBinding"):
+        places = {(o["metadata"]["namespace"], o["metadata"]["name"]) for o in of_kind(kind, found)}
+        assert places == {
+            ("shop", NAME),
+            ("chat", NAME),
+            (NAMESPACE, f"{NAME}-election"),
+        }
     env = {e["name"]: e["value"] for e in container("watchNamespaces={shop,chat}")["env"]}
     assert env["LIVECONNECT_NAMESPACES"] == "shop,chat"
 
@@ -78,6 +87,36 @@ def test_the_crd_can_be_left_out_and_is_kept() -> None:
     assert kept["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
+def test_two_pods_that_keep_apart_and_are_not_evicted_together() -> None:
+    found = objects()
+    deployment, budget = of_kind("Deployment", found)[0], of_kind("PodDisruptionBudget", found)[0]
+    pods = deployment["spec"]["template"]
+    affinity = pods["spec"]["affinity"]["podAntiAffinity"]
+    [term] = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"]["maxUnavailable"] == 1
+    for selector in (term["podAffinityTerm"]["labelSelector"], budget["spec"]["selector"]):
+        assert selector["matchLabels"].items() <= pods["metadata"]["labels"].items()
+
+
+def test_they_elect_by_a_lease_that_they_may_write() -> None:
+    found = objects()
+    env = {e["name"]: e["value"] for e in container()["env"]}
+    [role] = of_kind("Role", found)
+    names = {n for rule in role["rules"] for n in rule.get("resourceNames", [])}
+    assert names == {env["LIVECONNECT_LEASE_NAME"]}
+    assert role["metadata"]["namespace"] == env["LIVECONNECT_LEASE_NAMESPACE"]
+
+
+def test_a_selector_reaches_the_operator() -> None:
+    values = ["selector.matchLabels.ring=canary", "selector.matchExpressions[0].key=old",
+              "selector.matchExpressions[0].operator=DoesNotExist"]  # fmt: skip
+    env = {e["name"]: e["value"] for e in container(*values)["env"]}
+    selector = LabelSelector.model_validate_json(env["LIVECONNECT_SELECTOR"])
+    assert selector.matches({"ring": "canary"})
+    assert not selector.matches({"ring": "canary", "old": ""})
+
+
 def test_a_pod_monitor_where_it_is_wanted() -> None:
     assert not of_kind("PodMonitor", objects())
     monitor = of_kind("PodMonitor", objects("podMonitor.enabled=true"))[0]
@@ -89,6 +128,8 @@ def test_a_pod_monitor_where_it_is_wanted() -> None:
     ("value", "named"),
     [
         ("replica=3", "replica"),
+        ("replicas=0", "replicas"),
+        ("selector.matchExpressions[0].operator=Near", "operator"),
         ("image.tagg=1", "tagg"),
         ("image.digest=abc", "digest"),
         ("logLevel=LOUD", "logLevel"),

@@ -22,9 +22,10 @@ Eventually = Callable[..., Any]
 class Operator:
     """One operator process."""
 
-    def __init__(self, plane: ControlPlaneProvider, log: Path) -> None:
+    def __init__(self, plane: ControlPlaneProvider, log: Path, **settings: str) -> None:
         self._plane = plane
         self.log = log
+        self._settings = {f"LIVECONNECT_{k.upper()}": v for k, v in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -38,6 +39,7 @@ class Operator:
             "LIVECONNECT_IMAGE": "liveconnect:test",
             "LIVECONNECT_PORT": str(port),
             "LIVECONNECT_HOST": "127.0.0.1",
+            **self._settings,
         }
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -49,6 +51,13 @@ class Operator:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._process = None
+
+    def terminate(self) -> None:
+        """End it as the kubelet does, and wait."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=20)
             self._process = None
 
 

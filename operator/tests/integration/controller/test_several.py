@@ -1,0 +1,149 @@
+"""Several operators: replicas of one installation, and installations side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from e2e.providers.control_plane import ControlPlaneProvider
+from tests.integration.controller.conftest import Eventually, Kube, Operator
+from tests.integration.controller.test_reconcile import cluster
+
+pytestmark = pytest.mark.integration
+
+Start = Callable[..., Operator]
+_LEASE = "operators"
+
+
+@pytest.fixture
+def plane(tmp_path: Path) -> Iterator[ControlPlaneProvider]:
+    """A control plane in which no other operator acts."""
+    provider = ControlPlaneProvider("several", tmp_path / "plane")
+    try:
+        provider.create()
+        provider.kubectl("apply", "--server-side", "-f", "crds")
+        yield provider
+    finally:
+        provider.delete()
+
+
+@pytest.fixture
+def start(plane: ControlPlaneProvider, tmp_path: Path) -> Iterator[Start]:
+    """Start operators by name, with settings of their own."""
+    started: list[Operator] = []
+
+    def starter(name: str, **settings: str) -> Operator:
+        operator = Operator(plane, tmp_path / f"{name}.log", **settings)
+        operator.start()
+        started.append(operator)
+        return operator
+
+    yield starter
+    for operator in started:
+        operator.kill()
+        print(f"--- {operator.log.name}\n{operator.log.read_text()[-3000:]}")
+
+
+@pytest.fixture
+def shop(plane: ControlPlaneProvider, eventually: Eventually) -> Kube:
+    """A namespace for cluster objects."""
+    return namespace(plane, "shop", eventually)
+
+
+def namespace(plane: ControlPlaneProvider, name: str, eventually: Eventually) -> Kube:
+    plane.kubectl("create", "namespace", name)
+    kube = Kube(plane, name)
+    eventually(lambda: kube("get", "lcc") is not None)  # the CRD is served
+    return kube
+
+
+def holder(kube: Kube) -> str:
+    return kube("get", "lease", _LEASE, "-o", "jsonpath={.spec.holderIdentity}")
+
+
+def applies(operator: Operator) -> int:
+    """How much it has written."""
+    return operator.log.read_text().count('"apply ')
+
+
+def test_one_acts_and_another_takes_over_within_twenty_seconds(
+    shop: Kube, start: Start, eventually: Eventually
+) -> None:
+    settings = {"lease_namespace": "shop", "lease_name": _LEASE}
+    first = start("first", **settings)
+    leader = eventually(lambda: holder(shop))
+    second = start("second", **settings)
+    shop.apply(cluster())
+    uid = eventually(lambda: shop.get("configmap", "demo-auth")["metadata"]["uid"])
+    eventually(lambda: "takes part" in second.log.read_text())
+    assert applies(second) == 0
+    first.kill()
+    killed = time.monotonic()
+    shop("delete", "configmap", "demo-auth")
+    eventually(lambda: shop.get("configmap", "demo-auth")["metadata"]["uid"] != uid, within=20)
+    print(f"fail-over: {time.monotonic() - killed:.1f} s")
+    assert holder(shop) not in {leader, ""}
+    assert applies(second) > 0
+
+
+def test_a_leader_that_ends_gives_the_lease_back(
+    shop: Kube, start: Start, eventually: Eventually
+) -> None:
+    settings = {"lease_namespace": "shop", "lease_name": _LEASE}
+    first = start("first", **settings)
+    leader = eventually(lambda: holder(shop))
+    start("second", **settings)
+    first.terminate()
+    # The second one may still be starting; it never has to wait for the lease to run out.
+    eventually(lambda: holder(shop) not in {leader, ""}, within=10)
+
+
+def test_operators_of_different_labels_leave_each_others_objects_alone(
+    shop: Kube, start: Start, eventually: Eventually
+) -> None:
+    ring = '{"key": "ring", "operator": %s, "values": ["canary"]}'
+    canary = start("canary", selector='{"matchExpressions": [%s]}' % (ring % '"In"'))
+    stable = start("stable", selector='{"matchExpressions": [%s]}' % (ring % '"NotIn"'))
+    early = cluster("early")
+    early["metadata"]["labels"] = {"ring": "canary"}
+    shop.apply(early)
+    shop.apply(cluster("late"))
+    eventually(
+        lambda: {*apps(shop)} == {"early-auth", "early-gateway", "late-auth", "late-gateway"}
+    )
+    for operator, other in ((canary, "late"), (stable, "early")):
+        assert f"/{other}-" not in operator.log.read_text()
+    # One that is relabelled is handed over as it is.
+    uid = shop.get("deployment", "late-auth")["metadata"]["uid"]
+    shop("label", "lcc", "late", "ring=canary")
+    shop("delete", "configmap", "late-gateway")
+    eventually(lambda: shop.get("configmap", "late-gateway"))
+    eventually(lambda: "/late-gateway" in canary.log.read_text())
+    assert shop.get("deployment", "late-auth")["metadata"]["uid"] == uid
+
+
+def test_operators_of_different_namespaces_leave_each_others_objects_alone(
+    plane: ControlPlaneProvider, shop: Kube, start: Start, eventually: Eventually
+) -> None:
+    chat = namespace(plane, "chat", eventually)
+    for name in ("shop", "chat"):
+        start(name, namespaces=name)
+    for kube in (shop, chat):
+        kube.apply(cluster(f"of-{kube.namespace}"))
+        eventually(partial(made, kube), within=45)
+    # With its own operator away, nobody repairs what the other one could see.
+    assert {*apps(shop)} == {"of-shop-auth", "of-shop-gateway"}
+    assert {*apps(chat)} == {"of-chat-auth", "of-chat-gateway"}
+
+
+def made(kube: Kube) -> bool:
+    return len([*apps(kube)]) == 2
+
+
+def apps(kube: Kube) -> Iterator[str]:
+    names = kube.names("deployments")
+    return (name.rpartition("/")[2] for name in names)
