@@ -22,9 +22,11 @@ from liveconnect.controller.model.actions import (
     Action,
     Apply,
     Delete,
+    DisconnectClients,
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    StopListeners,
     SuspendNode,
 )
 from liveconnect.controller.model.credentials import Credentials
@@ -32,7 +34,8 @@ from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool
 from liveconnect.controller.planner.drift import is_edited
-from liveconnect.controller.planner.plan import Event, Plan, plan
+from liveconnect.controller.planner.events import Event
+from liveconnect.controller.planner.plan import Plan, plan
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.status import failed
 from liveconnect.controller.rendering import RenderSettings
@@ -191,15 +194,31 @@ class Reconciler:
                 _WRITES.labels("delete", key.kind).inc()
                 await self.kube.delete(key, uid)
             case JoinNode(pod, discovery):
-                await self.brokers.command(
-                    ips[pod], api_key, "cluster/join", **{"discovery-node": discovery}
-                )
+                await self._join(next(p for p in observed.pods if p.name == pod), discovery)
+            case StopListeners(pod):
+                await self.brokers.stop_listeners(ips[pod], api_key)
+            case DisconnectClients(pod, node, count):
+                flags = {"count": str(count), "--node": node}
+                await self.brokers.command(ips[pod], api_key, "session/disconnect/batch", **flags)
             case SuspendNode(pod, node):
                 await self.brokers.command(ips[pod], api_key, "cluster/leave", node=node)
             case EvacuateNode(via, node):
                 await self.brokers.migrate(ips[via], api_key, node)
             case ForgetNode(via, node):
                 await self.brokers.command(ips[via], api_key, "cluster/leave", node=node)
+
+    async def _join(self, pod: PodView, discovery: str) -> None:
+        """Tell a node to join; a refusal is remembered, the next passes decide what it means."""
+        assert self.credentials is not None  # noqa: S101 - set by the pass
+        try:
+            await self.brokers.command(
+                pod.ip, self.credentials.api_key, "cluster/join", **{"discovery-node": discovery}
+            )
+        except BrokerError as error:
+            _LOG.warning("%s cannot join: %s", pod.name, error)
+            refusals = self.memory.refusals
+            seen = {**refusals, pod.uid: refusals.get(pod.uid, 0) + 1}
+            self.memory = replace(self.memory, refusals=seen)
 
     async def _refuse_foreign(self, decided: Plan, observed: Observed) -> None:
         """Stop before an object of somebody else would become ours, only because of its name.
@@ -281,6 +300,7 @@ def pod_view(pod: Manifest) -> PodView:
         ready=ready,
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta.get("uid", ""),
+        revision=meta["labels"].get("controller-revision-hash", ""),
         trouble=_trouble(status),
     )
 

@@ -125,6 +125,21 @@ func (b *Broker) Suspend() {
 	}
 }
 
+// StopListener stops one listener by its port, as `listener stop` does; the clients stay.
+func (b *Broker) StopListener(port string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.conf.Listeners {
+		_, own, _ := net.SplitHostPort(l.Address)
+		if open, ok := b.server.Listeners.Get(l.Name); ok && own == port && !b.stopped[l.Name] {
+			open.Close(func(string) {})
+			b.stopped[l.Name] = true
+			return true
+		}
+	}
+	return false
+}
+
 // Suspended lists the listeners that are stopped.
 func (b *Broker) Suspended() []string {
 	b.mu.Lock()

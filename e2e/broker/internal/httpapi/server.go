@@ -96,6 +96,7 @@ var commands = map[string]command{
 	"cluster/join":             join,
 	"cluster/leave":            leave,
 	"listener/show":            showListeners,
+	"listener/stop":            stopListener,
 	"session/show":             showSessions,
 	"session/disconnect":       disconnect,
 	"session/disconnect/batch": disconnectBatch,
@@ -188,6 +189,13 @@ func showListeners(a *api, _ url.Values) (int, any) {
 			"mountpoint": "", "max_conns": l.MaxConnections, "active_conns": 0, "all_conns": 0})
 	}
 	return table(rows)
+}
+
+func stopListener(a *api, q url.Values) (int, any) {
+	if !a.broker.StopListener(q.Get("port")) {
+		return 500, nil
+	}
+	return text("Done")
 }
 
 func showWebhooks(a *api, _ url.Values) (int, any) {

@@ -9,7 +9,7 @@ from liveconnect.api.v1alpha1.auth import (
     TopicAction,
     TopicRule,
 )
-from liveconnect.api.v1alpha1.base import ApiModel
+from liveconnect.api.v1alpha1.base import ApiModel, duration
 from liveconnect.api.v1alpha1.broker import (
     OPERATOR_OWNED_CONFIG,
     Broker,
@@ -31,6 +31,7 @@ from liveconnect.api.v1alpha1.pools import (
     RESERVED_PORTS,
     Autoscaling,
     AutoscalingMode,
+    Disruption,
     ExternalTrafficPolicy,
     Listener,
     ListenerProtocol,
@@ -58,6 +59,7 @@ from liveconnect.api.v1alpha1.status import (
     AutoscalingStatus,
     Condition,
     ConditionStatus,
+    DrainStatus,
     Endpoints,
     NodeStatus,
     PoolStatus,
@@ -86,6 +88,8 @@ __all__ = [
     "Cluster",
     "Condition",
     "ConditionStatus",
+    "Disruption",
+    "DrainStatus",
     "Endpoints",
     "ExternalStore",
     "ExternalTrafficPolicy",
@@ -116,4 +120,5 @@ __all__ = [
     "TokenProvider",
     "TopicAction",
     "TopicRule",
+    "duration",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,17 @@ ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]
 
 #: A name of a namespace (a DNS label, RFC 1123).
 NamespaceName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+
+
+#: A length of time, as in `90s`, `10m`, `2h`.
+Duration = Annotated[str, Field(max_length=6, pattern=r"^[1-9][0-9]{0,4}[smh]$")]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def duration(text: str) -> timedelta:
+    """The time that a `Duration` stands for."""
+    return timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
 
 
 class ApiModel(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from liveconnect.api.v1alpha1.base import ApiModel, NamespaceName
+from liveconnect.api.v1alpha1.base import ApiModel, Duration, NamespaceName
 
 #: A Kubernetes quantity (apimachinery resource.Quantity) that is not negative, integer or string.
 Quantity = Annotated[
@@ -136,6 +136,29 @@ class Autoscaling(ApiModel):
     """How the pool shrinks: one node at a time, each leaves the cluster first."""
 
 
+#: A number of clients, or a share of those that the pool holds.
+ClientCount = Annotated[
+    Annotated[int, Field(ge=1, le=10_000_000)]
+    | Annotated[str, Field(max_length=4, pattern=r"^(100|[1-9][0-9]?)%$")],
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
+]
+
+
+class Disruption(ApiModel):
+    """How many clients a drain may disturb: a budget in clients, not in pods.
+
+    A node that leaves or restarts stops taking clients; those that it has are disconnected in
+    batches and connect to other nodes.
+    """
+
+    maxClients: ClientCount = 200
+    """Most clients disconnected within `per`: a number, or a share of the pool's clients (`5%`)."""
+    per: Duration = "1s"
+    """The time that `maxClients` counts for."""
+    drainTimeout: Duration = "15m"
+    """After this the clients that are left are disconnected at once."""
+
+
 class PublisherPool(ApiModel):
     """The hidden pool: only backend clients connect here, nothing subscribes."""
 
@@ -164,6 +187,8 @@ class SubscriberPool(ApiModel):
     """Ports on which devices connect."""
     service: SubscriberService = SubscriberService()
     """The Service in front of the pool."""
+    disruption: Disruption = Disruption()
+    """How fast clients are moved away from a node that leaves or restarts."""
     resources: Resources = Resources()
     """Compute resources of each broker."""
     storage: Storage = Storage()

@@ -70,6 +70,26 @@ class NodeStatus(ApiModel):
     """Members in this node's own list."""
 
 
+class DrainStatus(ApiModel):
+    """A node whose clients are being moved away."""
+
+    node: str
+    """Name of the pod."""
+    purpose: str
+    """`Leave` (the pool shrinks) or `Restart` (a change is rolled out)."""
+    since: datetime
+    """When the drain began."""
+    sessionsLeft: int = 0
+    """Clients that are still connected to it."""
+    queuesLeft: int = 0
+    """Sessions that still live on it, offline persistent ones included."""
+    rate: str = ""
+    """Clients that are moved away, as in `180/min`."""
+    eta: datetime | None = None
+    """When the last client is expected to have been moved, at this rate; at the latest when the
+    drain times out."""
+
+
 class AutoscalingStatus(ApiModel):
     """What the autoscaler thinks."""
 
@@ -107,6 +127,8 @@ class Status(ApiModel):
     """The publisher pool."""
     subscribers: PoolStatus | None = None
     """The subscriber pool."""
+    drain: DrainStatus | None = None
+    """Set while a node is drained."""
     autoscaling: AutoscalingStatus | None = None
     """Set while `spec.subscribers.autoscaling` is."""
     endpoints: Endpoints | None = None

@@ -43,6 +43,9 @@ class Brokers(Protocol):
     async def command(self, ip: str, api_key: str, words: str, **params: str) -> None:
         """Run a management command."""
 
+    async def stop_listeners(self, ip: str, api_key: str) -> None:
+        """Stop all MQTT listeners of a node."""
+
     async def migrate(self, ip: str, api_key: str, node: str) -> None:
         """Evacuate a suspended node."""
 
@@ -90,6 +93,23 @@ class HttpBrokers:
         """
         await self._run(ip, api_key, words, params, _COMMAND)
 
+    async def stop_listeners(self, ip: str, api_key: str) -> None:
+        """`listener stop` for every MQTT listener that runs; the clients stay connected.
+
+        Raises:
+            BrokerError: when the node cannot be reached or refuses.
+        """
+        try:
+            shown = await self._json(
+                f"{_base(ip)}/api/v1/listener/show", aiohttp.BasicAuth(api_key)
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise BrokerError(f"listener/show at {ip}: {error or type(error).__name__}") from error
+        for row in _mqtt(shown):
+            if row["status"] == "running":
+                where = {"address": str(row["address"]), "port": str(row["port"])}
+                await self.command(ip, api_key, "listener/stop", **where)
+
     async def migrate(self, ip: str, api_key: str, node: str) -> None:
         """`cluster leave --kill_sessions`: sessions are cut, queues move, the node leaves.
 
@@ -134,19 +154,21 @@ def _base(ip: str) -> str:
 
 
 def _parse(pod: str, members: Any, listeners: Any, metrics: str) -> BrokerView:
-    rows = [
-        row for row in listeners["table"] if row["type"] in {"mqtt", "mqttws", "mqtts", "mqttwss"}
-    ]
     counts = _metrics(metrics)
     return BrokerView(
         pod=pod,
         members={row["Node"]: bool(row["Running"]) for row in members["table"]},
         # A node that leaves lists its MQTT listeners as suspended, later not at all (recorded).
-        suspended=all(row["status"] != "running" for row in rows),
+        suspended=all(row["status"] != "running" for row in _mqtt(listeners)),
         connections=counts.get(_CONNECTIONS, 0),
         connects=counts.get(_CONNECTS, 0),
         queues=counts.get(_QUEUES, 0),
     )
+
+
+def _mqtt(listeners: Any) -> list[Any]:
+    kinds = {"mqtt", "mqttws", "mqtts", "mqttwss"}
+    return [row for row in listeners["table"] if row["type"] in kinds]
 
 
 def _metrics(text: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ from liveconnect.controller.handlers.store import Store
 from liveconnect.controller.handlers.supervisor import Supervisor
 from liveconnect.controller.model.lease import Candidate, Times
 from liveconnect.controller.model.manifest import Manifest
-from liveconnect.controller.planner.plan import Event
+from liveconnect.controller.planner.events import Event
 from liveconnect.controller.reconciler import Reconciler
 from liveconnect.controller.rendering import RenderSettings
 from liveconnect.controller.settings import ControllerSettings

@@ -41,6 +41,23 @@ class SuspendNode:
 
 
 @dataclass(frozen=True)
+class StopListeners:
+    """Stop a node's MQTT listeners; it stays a member and keeps its clients."""
+
+    pod: str
+
+
+@dataclass(frozen=True)
+class DisconnectClients:
+    """Disconnect some clients of a node, chosen by chance; they connect to other nodes."""
+
+    pod: str
+    node: str
+    count: int
+    """Sessions to draw, from connected and offline ones alike."""
+
+
+@dataclass(frozen=True)
 class EvacuateNode:
     """Let a suspended node's sessions and queues move away and the node leave the cluster."""
 
@@ -56,4 +73,13 @@ class ForgetNode:
     node: str
 
 
-Action = Apply | Delete | JoinNode | SuspendNode | EvacuateNode | ForgetNode
+Action = (
+    Apply
+    | Delete
+    | JoinNode
+    | SuspendNode
+    | StopListeners
+    | DisconnectClients
+    | EvacuateNode
+    | ForgetNode
+)

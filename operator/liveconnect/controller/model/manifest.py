@@ -11,6 +11,8 @@ Manifest = dict[str, Any]
 
 #: Hash of the manifest as it was applied; another hash means that the desired state changed.
 HASH_ANNOTATION = "liveconnect.io/manifest-hash"
+#: Hash of a StatefulSet's pod template as it was applied; another hash restarts the pods.
+TEMPLATE_ANNOTATION = "liveconnect.io/template-hash"
 
 
 @dataclass(frozen=True, order=True)

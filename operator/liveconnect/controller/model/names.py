@@ -11,6 +11,8 @@ FIELD_MANAGER = "liveconnect-operator"
 CLUSTER_LABEL = "liveconnect.io/cluster"
 POOL_LABEL = "liveconnect.io/pool"
 LEAVING_ANNOTATION = "liveconnect.io/leaving"
+RESTARTING_ANNOTATION = "liveconnect.io/restarting"
+DRAIN_SINCE_ANNOTATION = "liveconnect.io/drain-since"
 OPERATOR_APP = "liveconnect-operator"
 
 #: Ports that every broker has, whatever its listeners.

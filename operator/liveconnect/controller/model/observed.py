@@ -27,6 +27,8 @@ class PodView:
     ready: bool
     deleting: bool
     uid: str = ""
+    revision: str = ""
+    """The StatefulSet's template that it was made from (`controller-revision-hash`)."""
     trouble: str = ""
     """Why its container waits (`ImagePullBackOff: …`), empty when it does not."""
 
@@ -68,6 +70,14 @@ class LoadSample:
     """CONNECT counter per pod."""
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Clients that were disconnected for a drain."""
+
+    at: datetime
+    clients: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Memory:
     """What a pass remembers of the passes before it.
@@ -78,6 +88,12 @@ class Memory:
 
     joins: Mapping[str, datetime] = field(default_factory=dict)
     """Pods whose join was asked for, and when."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """Uids of pods whose join was refused, and how often."""
+    cuts: tuple[Cut, ...] = ()
+    """Clients that were disconnected for a drain lately, oldest first."""
+    revisions: Mapping[Pool, tuple[str, datetime]] = field(default_factory=dict)
+    """The templates' revisions, and since when they are known."""
     absences: Mapping[str, datetime] = field(default_factory=dict)
     """Members that are down, and since when."""
     samples: tuple[LoadSample, ...] = ()

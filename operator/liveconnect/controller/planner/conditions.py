@@ -10,14 +10,17 @@ from liveconnect.api.v1alpha1 import (
     Cluster,
     Condition,
     ConditionStatus,
+    DrainStatus,
     PoolStatus,
 )
 from liveconnect.api.v1alpha1.cluster import PAUSED_ANNOTATION
+from liveconnect.controller.model.departure import Purpose
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
+from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.sizes import Sizes
 from liveconnect.controller.planner.transition import transition
 
@@ -31,6 +34,8 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     observed: Observed,
     size: Sizes,
     membership: Membership,
+    rollout: Rollout,
+    drain: DrainStatus | None,
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
 ) -> list[Condition]:
@@ -46,7 +51,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     verdicts: dict[str, Verdict] = {
         "Ready": _ready(observed, parts),
         **parts,
-        "Progressing": _progressing(observed, size, membership),
+        "Progressing": _progressing(observed, size, membership, rollout, drain),
         "Degraded": _degraded(observed, membership),
         "Paused": _paused(cluster),
         **_scaling(cluster, observed, size),
@@ -114,9 +119,18 @@ def _presence(cluster: Cluster, names: Names, observed: Observed) -> Verdict:
     return _workload(observed, "StatefulSet", names, names.presence)
 
 
-def _progressing(observed: Observed, size: Sizes, membership: Membership) -> Verdict:
-    if size.leaving:
-        return TRUE, Reason.LEAVING, f"{size.leaving} is leaving the cluster"
+def _progressing(
+    observed: Observed,
+    size: Sizes,
+    membership: Membership,
+    rollout: Rollout,
+    drain: DrainStatus | None,
+) -> Verdict:
+    if drain is not None:
+        reason = Reason.LEAVING if drain.purpose == Purpose.LEAVE else Reason.RESTARTING
+        left = f"{drain.sessionsLeft} clients and {drain.queuesLeft} queues left"
+        verb = "leaves the cluster" if drain.purpose == Purpose.LEAVE else "restarts"
+        return TRUE, reason, f"{drain.node} {verb}: {left}"
     moving = [
         f"{pool.value} pool {size.current[pool]} → {size.target[pool]}"
         for pool in Pool
@@ -124,17 +138,12 @@ def _progressing(observed: Observed, size: Sizes, membership: Membership) -> Ver
     ]
     if moving:
         return TRUE, Reason.ROLLING_OUT, ", ".join(moving)
+    if rollout.outdated:
+        pods = f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template"
+        waits = f"; {rollout.waiting}" if rollout.waiting else ""
+        return TRUE, Reason.ROLLING_OUT, f"{pods}{waits}"
     if membership.missing:
         return TRUE, Reason.NODES_MISSING, f"joining: {', '.join(membership.missing)}"
-    rolling = [
-        key.name
-        for key, child in sorted(observed.children.items())
-        if key.kind == "StatefulSet"
-        and child.get("status", {}).get("updateRevision")
-        != child.get("status", {}).get("currentRevision")
-    ]
-    if rolling:
-        return TRUE, Reason.ROLLING_OUT, f"rolling out: {', '.join(rolling)}"
     return FALSE, Reason.IDLE, "nothing is under way"
 
 

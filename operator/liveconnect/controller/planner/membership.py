@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from liveconnect.controller.model.actions import Action, Delete, ForgetNode, JoinNode
+from liveconnect.controller.model.departure import Departure, Purpose
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Memory, Observed, PodView
@@ -23,6 +24,9 @@ JOIN_PATIENCE = timedelta(seconds=25)
 GOSSIP_PATIENCE = timedelta(seconds=15)
 #: A member without a wanted pod is forgotten after being down for this long.
 FORGET_PATIENCE = timedelta(seconds=5)
+#: A lone node is refused so often before its disk is held to be of another life. VerneMQ gives no
+#: reason over HTTP, and a discovery node that just restarts is refused alike (http-and-cli.md).
+MOST_REFUSALS = 2
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,20 @@ class Membership:
     """Pod to a word for `status.nodes[].state`."""
     memory: Memory
 
+    absent: tuple[str, ...] = ()
+    """Those of the missing that were never seen: no member, nobody answers."""
+    split: tuple[str, ...] = ()
+    """Those of the missing that are ready: they may have clients that the others do not reach."""
+
     @property
     def converged(self) -> bool:
         """Whether all wanted nodes form one cluster and nothing else belongs to it."""
         return not self.actions and not self.missing and len(self.core) > 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all nodes that were ever there form one cluster: a node may leave it."""
+        return not self.actions and self.missing == self.absent and len(self.core) > 1
 
 
 def _core(
@@ -82,7 +96,13 @@ def _running_core_pod(
 
 
 def plan_membership(
-    *, names: Names, observed: Observed, wanted: tuple[str, ...], leaving: str | None, now: datetime
+    *,
+    names: Names,
+    observed: Observed,
+    wanted: tuple[str, ...],
+    departure: Departure | None,
+    patience: timedelta,
+    now: datetime,
 ) -> Membership:
     """Find the next membership step.
 
@@ -90,10 +110,13 @@ def plan_membership(
         names: Names of this cluster's children.
         observed: What the pass has seen.
         wanted: Pods that shall be members, publishers first.
-        leaving: The pod whose intended leave is under way, if any; it is neither joined nor
-            forgotten here.
+        departure: The node that is taken out of service, if any. One that leaves is not joined,
+            and forgotten only when it died meanwhile and stayed away.
+        patience: How long a leaving node may be down before it is forgotten: what is queued on
+            its disk is lost with it.
         now: The time of the pass.
     """
+    leaving = departure.pod if departure and departure.purpose is Purpose.LEAVE else None
     pods = tuple(
         sorted(observed.pods, key=lambda p: wanted.index(p.name) if p.name in wanted else 999)
     )
@@ -103,12 +126,15 @@ def plan_membership(
     memory = replace(
         observed.memory,
         joins={p: at for p, at in observed.memory.joins.items() if names.node(p) not in core},
+        refusals={u: n for u, n in observed.memory.refusals.items() if u in {p.uid for p in pods}},
         absences={node: observed.memory.absences.get(node, now) for node in down},
     )
     states = {p.name: _state(p, views.get(p.name), core, names.node(p.name)) for p in pods}
     missing = tuple(p for p in wanted if p != leaving and not _agrees(p, views, core, names))
-    forget = _forget(names, views, core, memory, wanted, leaving, now)
-    join = None if forget else _join(names, views, core, memory, missing, now)
+    ready = {p.name for p in pods if p.ready}
+    forget = _forget(names, views, core, memory, wanted, leaving, patience, now)
+    refused = _refused(pods, memory)
+    join = None if forget else _join(names, views, core, memory, missing, refused, now)
     actions: tuple[Action, ...] = ()
     if forget:
         actions = (forget,)
@@ -116,8 +142,23 @@ def plan_membership(
         actions = (join,)
         memory = replace(memory, joins={**memory.joins, join.pod: now})
     else:
-        actions = _wipe(names, observed, views, core, missing)
-    return Membership(actions=actions, core=core, missing=missing, states=states, memory=memory)
+        actions = _wipe(names, observed, views, core, missing, refused)
+    return Membership(
+        actions=actions,
+        core=core,
+        missing=missing,
+        states=states,
+        memory=memory,
+        absent=tuple(p for p in missing if _never_seen(p, views, core, names)),
+        split=tuple(p for p in missing if p in ready and views.get(p) and views[p].reachable),
+    )
+
+
+def _never_seen(
+    pod: str, views: Mapping[str, BrokerView], core: frozenset[str], names: Names
+) -> bool:
+    view = views.get(pod)
+    return len(core) > 0 and names.node(pod) not in core and (view is None or not view.reachable)
 
 
 def _agrees(pod: str, views: Mapping[str, BrokerView], core: frozenset[str], names: Names) -> bool:
@@ -147,23 +188,26 @@ def _forget(  # noqa: PLR0913 - the pass, taken apart
     memory: Memory,
     wanted: tuple[str, ...],
     leaving: str | None,
+    patience: timedelta,
     now: datetime,
 ) -> ForgetNode | None:
     """A member that is down and has no wanted pod: it will never come back."""
     via = _running_core_pod(names, views, core)
     for node, since in sorted(memory.absences.items()):
         pod = names.pod_of(node)
-        if via and pod not in wanted and pod != leaving and now - since >= FORGET_PATIENCE:
+        due = patience if pod == leaving else FORGET_PATIENCE
+        if via and pod not in wanted and now - since >= due:
             return ForgetNode(via=via, node=node)
     return None
 
 
-def _join(
+def _join(  # noqa: PLR0913 - the pass, taken apart
     names: Names,
     views: Mapping[str, BrokerView],
     core: frozenset[str],
     memory: Memory,
     missing: tuple[str, ...],
+    refused: frozenset[str],
     now: datetime,
 ) -> JoinNode | None:
     """The first lone node, unless a join is still settling."""
@@ -176,8 +220,17 @@ def _join(
             continue
         if names.node(pod) in core:
             continue  # an old member with an empty disk: the others' gossip brings it back
+        if pod in refused:
+            continue  # it is not empty: its disk goes first
         return JoinNode(pod=pod, discovery_node=names.node(via))
     return None
+
+
+def _refused(pods: tuple[PodView, ...], memory: Memory) -> frozenset[str]:
+    """Pods that the cluster does not take in; never one that is ready, for it has clients."""
+    return frozenset(
+        p.name for p in pods if not p.ready and memory.refusals.get(p.uid, 0) >= MOST_REFUSALS
+    )
 
 
 def _lone(pod: str, view: BrokerView, names: Names) -> bool:
@@ -190,12 +243,19 @@ def _wipe(
     views: Mapping[str, BrokerView],
     core: frozenset[str],
     missing: tuple[str, ...],
+    refused: frozenset[str],
 ) -> tuple[Delete, ...]:
-    """The claim and the pod of a node whose members do not list it (a forgotten one)."""
+    """The claim and the pod of a node with the state of another life.
+
+    Its members do not list it (it was forgotten), or it is alone and the others refuse it (it
+    left).
+    """
     for pod in missing:
         view = views.get(pod)
         node = names.node(pod)
-        if view is None or len(view.members) < 2 or node in core or len(core) < 2:
+        if view is None or node in core or len(core) < 2:
+            continue
+        if len(view.members) < 2 and pod not in refused:
             continue
         claim = names.claim(pod)
         if claim in observed.claims:

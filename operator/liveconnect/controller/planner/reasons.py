@@ -34,6 +34,7 @@ class Reason(StrEnum):
     SCALED_UP = "ScaledUp"
     SCALED_DOWN = "ScaledDown"
     JOINING = "NodeJoining"
+    RESTARTING = "NodeRestarting"
     FORGOTTEN = "NodeForgotten"
     REPAIRED = "ChildRepaired"
     WIPED = "VolumeWiped"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.departure import Departure, Purpose
 from liveconnect.controller.model.manifest import ObjectKey
-from liveconnect.controller.model.names import LEAVING_ANNOTATION, Names
+from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.autoscale import Scale, autoscale
 
@@ -21,10 +22,16 @@ class Sizes:
     """Replicas of the StatefulSets as they are (0 before they exist)."""
     target: Mapping[Pool, int]
     """Where the object or the autoscaler wants them."""
-    leaving: str | None
-    """The pod whose leave is under way, as written down on its StatefulSet."""
+    departure: Departure | None
+    """The node that is taken out of service, as written down on its StatefulSet."""
     scale: Scale | None
     """The autoscaler's answer, if there is one."""
+
+    @property
+    def leaving(self) -> str | None:
+        """The pod whose node leaves the cluster."""
+        departure = self.departure
+        return departure.pod if departure and departure.purpose is Purpose.LEAVE else None
 
 
 def _stateful_set(names: Names, pool: Pool) -> ObjectKey:
@@ -34,12 +41,12 @@ def _stateful_set(names: Names, pool: Pool) -> ObjectKey:
 def sizes(cluster: Cluster, names: Names, observed: Observed, now: datetime) -> Sizes:
     """Read the sizes off the children, the object and the load."""
     current: dict[Pool, int] = {}
-    leaving = None
+    departure = None
     for pool in Pool:
         child = observed.children.get(_stateful_set(names, pool), {})
         current[pool] = int(child.get("spec", {}).get("replicas", 0))
-        noted = (child.get("metadata", {}).get("annotations") or {}).get(LEAVING_ANNOTATION)
-        leaving = leaving or noted
+        annotations = child.get("metadata", {}).get("annotations") or {}
+        departure = departure or Departure.read(annotations, now)
     target = {
         Pool.PUBLISHER: cluster.spec.publishers.replicas,
         Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),
@@ -55,7 +62,7 @@ def sizes(cluster: Cluster, names: Names, observed: Observed, now: datetime) -> 
             now=now,
         )
         target[Pool.SUBSCRIBER] = scale.replicas
-    return Sizes(current, target, leaving, scale)
+    return Sizes(current, target, departure, scale)
 
 
 def _connections(observed: Observed) -> int | None:

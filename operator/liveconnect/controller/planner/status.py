@@ -9,6 +9,7 @@ from liveconnect.api.v1alpha1 import (
     AutoscalingStatus,
     Cluster,
     ConditionStatus,
+    DrainStatus,
     Endpoints,
     NodeStatus,
     PoolStatus,
@@ -19,6 +20,7 @@ from liveconnect.controller.model.names import MQTT_PORT, SERVICE_PORT, Names
 from liveconnect.controller.model.observed import Memory, Observed, Pool
 from liveconnect.controller.planner.conditions import conditions
 from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.sizes import Sizes
 from liveconnect.controller.planner.transition import transition
 
@@ -29,6 +31,8 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     observed: Observed,
     size: Sizes,
     membership: Membership,
+    rollout: Rollout,
+    drain: DrainStatus | None,
     memory: Memory,
     now: datetime,
 ) -> Status:
@@ -37,11 +41,14 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     subscribers = pools[Pool.SUBSCRIBER]
     return Status(
         observedGeneration=cluster.generation,
-        conditions=conditions(cluster, names, observed, size, membership, pools, now),
+        conditions=conditions(
+            cluster, names, observed, size, membership, rollout, drain, pools, now
+        ),
         clients=subscribers.connections,
         rate=f"{subscribers.connectsPerMinute}/min",
         publishers=pools[Pool.PUBLISHER],
         subscribers=subscribers,
+        drain=drain,
         autoscaling=_autoscaling(observed, size, now),
         endpoints=_endpoints(names, observed),
         nodes=_nodes(observed, membership),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 
 from liveconnect.api.v1alpha1 import Cluster
-from liveconnect.controller.model.manifest import Manifest, digest
+from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, digest
 from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     EPMD_PORT,
     HTTP_PORT,
-    LEAVING_ANNOTATION,
     Names,
 )
 from liveconnect.controller.model.observed import Pool
@@ -85,13 +84,12 @@ def stateful_set(
     subscriber = pool is Pool.SUBSCRIBER
     source = spec.subscribers if subscriber else spec.publishers
     hooks = configuration.hooks(names, pool)
-    prefix = f"{names.pool(pool)}-"
-    leaving = inputs.leaving if (inputs.leaving or "").startswith(prefix) else None
+    departure = inputs.departure if inputs.departure and inputs.departure.pool is pool else None
     config = config_map(cluster, names, pool)["data"]
-    return render_manifest(
+    manifest = render_manifest(
         "broker-statefulset.yaml.j2",
         name=names.pool(pool),
-        annotations={LEAVING_ANNOTATION: leaving} if leaving else {},
+        annotations=departure.annotations() if departure else {},
         replicas=inputs.replicas[pool],
         service_name=names.nodes,
         selector=names.selector(pool.value),
@@ -115,3 +113,6 @@ def stateful_set(
         storage_class=source.storage.storageClassName,
         storage_size=source.storage.size,
     )
+    annotations = manifest["metadata"].setdefault("annotations", {})
+    annotations[TEMPLATE_ANNOTATION] = digest(manifest["spec"]["template"])
+    return manifest

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.departure import Departure
 from liveconnect.controller.model.observed import Pool
 
 
@@ -29,8 +30,7 @@ class RenderInputs:
     credentials: Credentials
     replicas: Mapping[Pool, int]
     """Pods of each pool: a pod that leaves counts until it has left."""
-    leaving: str | None = None
-    """The pod whose intended leave is under way; written down on its StatefulSet, so that another
-    operator goes on where this one died."""
+    departure: Departure | None = None
+    """The node that is taken out of service; written down on its StatefulSet."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""

@@ -6,7 +6,7 @@ node that left or was forgotten believes in its old disk, restarts keep the disk
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,15 @@ from liveconnect.controller.model.actions import (
     Action,
     Apply,
     Delete,
+    DisconnectClients,
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    StopListeners,
     SuspendNode,
 )
 from liveconnect.controller.model.credentials import Credentials
-from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.manifest import Manifest, ObjectKey, digest
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Memory, Observed, PodView, Pool
 from liveconnect.controller.planner.plan import Plan, plan
@@ -37,13 +39,15 @@ CREDENTIALS = Credentials("cookie", "key", "password")
 JOIN_SECONDS = 8
 
 
-def parse(subscribers: dict[str, Any], publishers: int = 2, generation: int = 1) -> Cluster:
+def parse(
+    subscribers: dict[str, Any], publishers: int = 2, generation: int = 1, image: str = "broker:1"
+) -> Cluster:
     jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
     return Cluster.parse(
         {
             "metadata": {"name": "demo", "namespace": "ns", "uid": "u", "generation": generation},
             "spec": {
-                "broker": {"image": "broker:test"},
+                "broker": {"image": image},
                 "publishers": {"replicas": publishers},
                 "subscribers": subscribers,
                 "auth": {"tokens": [{"jwt": jwt}]},
@@ -61,6 +65,14 @@ class Disk:
 
 
 @dataclass
+class Pod:
+    """A pod: made from a template, and made anew when it is deleted."""
+
+    uid: str
+    revision: str
+
+
+@dataclass
 class World:
     """Kubernetes and VerneMQ, one second at a time."""
 
@@ -69,6 +81,9 @@ class World:
     children: dict[ObjectKey, Manifest] = field(default_factory=dict)
     generations: dict[ObjectKey, int] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
+    pods: dict[str, Pod] = field(default_factory=dict)
+    bad_revisions: set[str] = field(default_factory=set)
+    deletions: list[str] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     suspended: set[str] = field(default_factory=set)
     exited: set[str] = field(default_factory=set)
@@ -76,6 +91,9 @@ class World:
     connections: dict[str, int] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     status: Manifest = field(default_factory=dict)
+    made: int = 0
+    down: set[str] = field(default_factory=set)
+    """Pods that do not come up."""
     log: list[Action] = field(default_factory=list)
     plan: Plan | None = None
 
@@ -108,11 +126,15 @@ class World:
                 name=pod,
                 pool=Pool.SUBSCRIBER if "-subscriber-" in pod else Pool.PUBLISHER,
                 ip="10.0.0.1",
-                ready=pod in self.running and len(self.disks[pod].members) > 1,
+                ready=pod in self.running
+                and pod not in self.suspended
+                and len(self.disks[pod].members) > 1,
                 deleting=False,
-                uid=f"uid-{pod}",
+                uid=self.pods[pod].uid,
+                revision=self.pods[pod].revision,
             )
             for pod in self.wanted()
+            if pod in self.pods
         )
         claims = {self.names.claim(pod): f"claim-{pod}" for pod in self.disks}
         return Observed(
@@ -143,22 +165,32 @@ class World:
                 self.generations[key] = self.generations.get(key, 0) + 1
                 applied = {**manifest, "metadata": {**manifest["metadata"], "uid": str(key)}}
                 applied["metadata"]["generation"] = self.generations[key]
-                self.children[key] = applied
-                self.memory = Memory(
-                    **{
-                        **vars(self.memory),
-                        "applied": {**self.memory.applied, key: self.generations[key]},
+                if key.kind == "StatefulSet":
+                    revision = digest(manifest["spec"]["template"])
+                    applied["status"] = {
+                        "updateRevision": revision,
+                        "observedGeneration": self.generations[key],
                     }
-                )
+                self.children[key] = applied
+                applied_now = {**self.memory.applied, key: self.generations[key]}
+                self.memory = replace(self.memory, applied=applied_now)
             case Delete(key, _, _):
                 self.delete(key)
             case JoinNode(pod, discovery):
                 node = self.names.node(pod)
                 assert self.disks[pod].members == {node}, "non_empty_node"
-                assert not self.disks[pod].dirty, "non_empty_node"
+                if self.disks[pod].dirty:
+                    uid = self.pods[pod].uid
+                    refusals = {**self.memory.refusals}
+                    refusals[uid] = refusals.get(uid, 0) + 1
+                    self.memory = replace(self.memory, refusals=refusals)
+                    return
                 self.joining[pod] = (self.now + timedelta(seconds=JOIN_SECONDS), discovery)
-            case SuspendNode(pod, _):
+            case SuspendNode(pod, _) | StopListeners(pod):
                 self.suspended.add(pod)
+            case DisconnectClients(pod, _, count):
+                assert pod in self.suspended, "clients would come back at once"
+                self.connections[pod] = max(self.connections[pod] - count, 0)
             case EvacuateNode(_, node):
                 pod = self.names.pod_of(node)
                 assert pod in self.suspended, "clients would come back at once"
@@ -179,19 +211,39 @@ class World:
         if key.kind == "PersistentVolumeClaim":
             pod = key.name.removeprefix("data-")
             self.disks.pop(pod, None)
-            self.running.discard(pod)
+            self.stop(pod)
         elif key.kind == "Pod":
-            self.running.discard(key.name)
+            self.deletions.append(key.name)
+            self.stop(key.name)
+            self.pods.pop(key.name, None)
         else:
             self.children.pop(key, None)
+
+    def stop(self, pod: str) -> None:
+        """A node's process ends: its clients go to other nodes, its listeners open at its start."""
+        self.running.discard(pod)
+        self.suspended.discard(pod)
+        self.connections.pop(pod, None)
+
+    def revision(self, pod: str) -> str:
+        pool = Pool.SUBSCRIBER if "-subscriber-" in pod else Pool.PUBLISHER
+        key = ObjectKey("apps/v1", "StatefulSet", "ns", self.names.pool(pool))
+        return str(self.children[key]["status"]["updateRevision"])
 
     def live(self) -> None:
         """StatefulSets make and remove pods; joins settle; gossip brings empty members back."""
         wanted = set(self.wanted())
         self.running &= wanted
-        for pod in wanted:
+        self.pods = {name: pod for name, pod in self.pods.items() if name in wanted}
+        for pod in sorted(wanted):
             self.disks.setdefault(pod, Disk({self.names.node(pod)}))
-            self.running.add(pod)
+            if pod not in self.pods:
+                self.made += 1
+                self.pods[pod] = Pod(f"uid-{self.made}", self.revision(pod))
+            if self.pods[pod].revision in self.bad_revisions:
+                self.stop(pod)
+            elif pod not in self.down:
+                self.running.add(pod)
         for pod, (due, discovery) in list(self.joining.items()):
             if self.now >= due:
                 del self.joining[pod]

@@ -1,0 +1,193 @@
+"""Taking a node out of service, step by step (paced drain).
+
+Each step is found from what is observed, so that any process may die at any of them.
+
+Written down on the StatefulSet → listeners stop (readiness takes the node out of the endpoints) →
+clients are disconnected in batches within the budget → and then, for a leave: queues move, the
+node leaves, it is gone from every member list, one pod less, its volume goes, because a node that
+left cannot come back with its old disk (operations.md); for a restart: the pod is made anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from liveconnect.api.v1alpha1 import Disruption, DrainStatus, duration
+from liveconnect.controller.model.actions import (
+    Action,
+    Delete,
+    DisconnectClients,
+    EvacuateNode,
+    StopListeners,
+    SuspendNode,
+)
+from liveconnect.controller.model.departure import Departure, Purpose
+from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import (
+    BrokerView,
+    Cut,
+    Memory,
+    Observed,
+    PodView,
+    Pool,
+)
+
+
+@dataclass(frozen=True)
+class DrainStep:
+    """What to do now, and what to remember of it."""
+
+    action: Action | None
+    memory: Memory
+
+
+def has_left(pod: str, names: Names, observed: Observed) -> bool:
+    """Whether no other node lists it any more (and at least one other was asked)."""
+    node = names.node(pod)
+    others = [v for p, v in observed.brokers.items() if p != pod and v.reachable]
+    return bool(others) and all(node not in view.members for view in others)
+
+
+def is_done(departure: Departure, names: Names, observed: Observed) -> bool:
+    """Whether the node has left, or the pod has been made anew."""
+    if departure.purpose is Purpose.LEAVE:
+        return has_left(departure.pod, names, observed)
+    pod = _pod(departure, observed)
+    return pod is not None and pod.uid != departure.uid
+
+
+def drain_step(
+    departure: Departure,
+    budget: Disruption,
+    names: Names,
+    observed: Observed,
+    memory: Memory,
+    now: datetime,
+) -> DrainStep:
+    """The next step of a departure that is written down; nothing when it is done or must wait."""
+    pod = _pod(departure, observed)
+    if pod is None or pod.deleting or is_done(departure, names, observed):
+        return DrainStep(None, memory)
+    view = observed.brokers.get(pod.name)
+    if departure.purpose is Purpose.LEAVE:
+        return _leave(departure, pod, view, budget, names, observed, memory, now)
+    return _restart(departure, pod, view, budget, names, observed, memory, now)
+
+
+def _leave(  # noqa: PLR0913 - the pass, taken apart
+    departure: Departure,
+    pod: PodView,
+    view: BrokerView | None,
+    budget: Disruption,
+    names: Names,
+    observed: Observed,
+    memory: Memory,
+    now: datetime,
+) -> DrainStep:
+    node = names.node(pod.name)
+    others = sorted(p for p, v in observed.brokers.items() if p != pod.name and v.reachable)
+    if not others or view is None or not view.reachable:
+        return DrainStep(None, memory)  # when it stays away, membership forgets it
+    if not view.suspended:
+        return DrainStep(SuspendNode(pod=pod.name, node=node), memory)
+    if _has_clients(departure, view, budget, now):
+        return _batch(departure, view, budget, node, observed, memory, now)
+    return DrainStep(EvacuateNode(via=others[0], node=node), memory)
+
+
+def _restart(  # noqa: PLR0913 - the pass, taken apart
+    departure: Departure,
+    pod: PodView,
+    view: BrokerView | None,
+    budget: Disruption,
+    names: Names,
+    observed: Observed,
+    memory: Memory,
+    now: datetime,
+) -> DrainStep:
+    key = ObjectKey("v1", "Pod", names.namespace, pod.name)
+    anew = Delete(key, pod.uid, "it is drained and shall run the pool's current template")
+    refuge = any(p.ready and p.name != pod.name for p in observed.pool(departure.pool))
+    if view is None or not view.reachable or not refuge:
+        return DrainStep(anew, memory)  # nobody to move, or nowhere to move them to
+    if not view.suspended:
+        return DrainStep(StopListeners(pod=pod.name), memory)
+    if _has_clients(departure, view, budget, now):
+        return _batch(departure, view, budget, names.node(pod.name), observed, memory, now)
+    return DrainStep(anew, memory)
+
+
+def _has_clients(departure: Departure, view: BrokerView, budget: Disruption, now: datetime) -> bool:
+    """Whether clients are left that may still be moved at leisure."""
+    in_time = now - departure.since < duration(budget.drainTimeout)
+    return view.connections > 0 and in_time
+
+
+def _batch(  # noqa: PLR0913 - the pass, taken apart
+    departure: Departure,
+    view: BrokerView,
+    budget: Disruption,
+    node: str,
+    observed: Observed,
+    memory: Memory,
+    now: datetime,
+) -> DrainStep:
+    """Disconnect as many as the budget allows now.
+
+    VerneMQ draws from all sessions of the node, offline ones included (README, section 3): so many
+    are asked for that the expected number of connected ones is the allowance.
+    """
+    if departure.pool is Pool.PUBLISHER:
+        allowed = view.connections  # backends' own sessions: a handful, and no device notices
+    else:
+        allowed = min(allowance(budget, observed, memory.cuts, now), view.connections)
+    if allowed <= 0:
+        return DrainStep(None, memory)
+    sessions = max(view.queues, view.connections)
+    count = min(math.ceil(allowed * sessions / view.connections), sessions)
+    window = max(duration(budget.per), timedelta(minutes=1))
+    cuts = (*(c for c in memory.cuts if now - c.at < window), Cut(now, allowed))
+    step = DisconnectClients(pod=departure.pod, node=node, count=count)
+    return DrainStep(step, replace(memory, cuts=cuts))
+
+
+def allowance(budget: Disruption, observed: Observed, cuts: tuple[Cut, ...], now: datetime) -> int:
+    """Clients that may be disconnected at this moment."""
+    total = sum(
+        observed.brokers[p.name].connections
+        for p in observed.pool(Pool.SUBSCRIBER)
+        if p.name in observed.brokers
+    )
+    limit = budget.maxClients
+    most = limit if isinstance(limit, int) else math.ceil(total * int(limit[:-1]) / 100)
+    spent = sum(c.clients for c in cuts if now - c.at < duration(budget.per))
+    return max(most, 1) - spent
+
+
+def progress(
+    departure: Departure, budget: Disruption, observed: Observed, memory: Memory, now: datetime
+) -> DrainStatus:
+    """How far a drain is, for `status.drain`."""
+    view = observed.brokers.get(departure.pod)
+    left = view.connections if view else 0
+    recent = [c for c in memory.cuts if now - c.at < timedelta(minutes=1)]
+    seconds = max((now - recent[0].at).total_seconds(), 1.0) if recent else 0.0
+    per_second = sum(c.clients for c in recent) / seconds if recent else 0.0
+    latest = departure.since + duration(budget.drainTimeout)
+    eta = min(now + timedelta(seconds=left / per_second), latest) if per_second else latest
+    return DrainStatus(
+        node=departure.pod,
+        purpose=departure.purpose.value,
+        since=departure.since,
+        sessionsLeft=left,
+        queuesLeft=view.queues if view else 0,
+        rate=f"{round(per_second * 60)}/min",
+        eta=eta.replace(microsecond=0),
+    )
+
+
+def _pod(departure: Departure, observed: Observed) -> PodView | None:
+    return next((p for p in observed.pods if p.name == departure.pod), None)

@@ -1,0 +1,89 @@
+"""What the pools shall look like after this pass: one change at a time over both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from liveconnect.controller.model.departure import Departure, Purpose
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import Observed, Pool
+from liveconnect.controller.planner.drain import is_done
+from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.rollout import Rollout
+from liveconnect.controller.planner.sizes import Sizes
+
+#: Subscribers go before publishers: what a publisher has taken must have reached them first.
+_SHRINK_ORDER = (Pool.SUBSCRIBER, Pool.PUBLISHER)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What is rendered."""
+
+    replicas: Mapping[Pool, int]
+    """Pods of each pool; one that leaves counts until it has left."""
+    departure: Departure | None
+    """The node to take out of service, to be written down."""
+
+
+def decide(
+    names: Names,
+    size: Sizes,
+    observed: Observed,
+    membership: Membership,
+    rollout: Rollout,
+    now: datetime,
+) -> Intent:
+    """Go on with what is under way, or begin the next change when nothing is."""
+    replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
+    departure = size.departure
+    if departure is not None:
+        if not is_done(departure, names, observed):
+            return Intent(replicas, departure)
+        if departure.purpose is Purpose.LEAVE:
+            replicas[departure.pool] = size.current[departure.pool] - 1
+        return Intent(replicas, None)
+    grown = _grown(names, size, observed, membership, replicas)
+    for pool in _SHRINK_ORDER:
+        current = size.current[pool]
+        if not current or size.target[pool] >= current:
+            continue
+        last = names.pod(pool, current - 1)
+        if last in membership.absent:
+            # It never was a member: there is nothing to leave.
+            return Intent({**grown, pool: current - 1}, None)
+        if membership.whole:
+            return Intent(grown, Departure(last, Purpose.LEAVE, now))
+    if rollout.drain is not None and grown == replicas:
+        pod = rollout.drain
+        return Intent(grown, Departure(pod.name, Purpose.RESTART, now, pod.uid))
+    return Intent(grown, None)
+
+
+def _grown(
+    names: Names,
+    size: Sizes,
+    observed: Observed,
+    membership: Membership,
+    replicas: Mapping[Pool, int],
+) -> dict[Pool, int]:
+    """Replicas after growing: not into a split cluster, and not onto another life's volume."""
+    grown = dict(replicas)
+    for pool in Pool:
+        current, target = size.current[pool], size.target[pool]
+        stale = claims_from(names, pool, current, observed)
+        if current and target > current and not stale and not membership.split:
+            grown[pool] = target
+    return grown
+
+
+def claims_from(names: Names, pool: Pool, ordinal: int, observed: Observed) -> list[str]:
+    """Claims of ordinals that the pool does not have: another life's state."""
+    prefix = names.claim(f"{names.pool(pool)}-")
+    return sorted(
+        claim
+        for claim in observed.claims
+        if claim.startswith(prefix) and int(claim[len(prefix) :]) >= ordinal
+    )

@@ -1,0 +1,233 @@
+"""Rolls and drains in the simulated world."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from liveconnect.controller.model.actions import Delete, DisconnectClients, ForgetNode, JoinNode
+from liveconnect.controller.model.observed import Memory, Pool
+from liveconnect.controller.planner.rollout import SETTLE
+from tests.unit.planner.simulation import Disk, World, parse
+
+EVERYBODY = [
+    "demo-publisher-1",
+    "demo-publisher-0",
+    "demo-subscriber-1",
+    "demo-subscriber-0",
+]
+
+
+def settled(subscribers: int = 2, **disruption: object) -> World:
+    world = World(parse({"replicas": subscribers, "disruption": disruption}))
+    world.settle()
+    world.log.clear()
+    world.deletions.clear()
+    return world
+
+
+def change(world: World, image: str) -> None:
+    spec = world.cluster.spec
+    broker = spec.broker.model_copy(update={"image": image})
+    world.cluster = world.cluster.model_copy(
+        update={
+            "generation": world.cluster.generation + 1,
+            "spec": spec.model_copy(update={"broker": broker}),
+        }
+    )
+
+
+def roll(world: World, seconds: int = 120, *, amnesia: bool = False) -> None:
+    """Run until nothing is outdated; at no time are two nodes away."""
+    for _ in range(seconds):
+        if amnesia:
+            applied = world.memory.applied
+            world.memory = Memory(applied=applied)
+        before = len(world.deletions)
+        ready = {p.name for p in world.observe().pods if p.ready}
+        world.step()
+        gone = world.deletions[before:]
+        assert len(gone) <= 1
+        if gone:
+            others = set(world.wanted()) - set(gone)
+            broken = {p for p in others if world.pods[p].revision in world.bad_revisions}
+            assert others - broken <= ready, "a second node went while the first was away"
+        assert world.plan is not None
+        outdated = {p for p in world.pods if world.pods[p].revision != world.revision(p)}
+        if not outdated and world.settled():
+            return
+    raise AssertionError(f"still outdated: {world.deletions} {world.status['conditions']}")
+
+
+def condition(world: World, kind: str) -> dict[str, str]:
+    found: dict[str, str] = next(c for c in world.status["conditions"] if c["type"] == kind)
+    return found
+
+
+def test_a_change_restarts_one_node_at_a_time_subscribers_last() -> None:
+    world = settled()
+    change(world, "broker:2")
+    roll(world)
+    assert world.deletions == EVERYBODY
+    assert not any(isinstance(a, JoinNode | ForgetNode) for a in world.log)
+
+
+def test_the_roll_goes_on_with_another_operator_after_every_pass() -> None:
+    world = settled()
+    world.connections = {"demo-subscriber-0": 3, "demo-subscriber-1": 3}
+    change(world, "broker:2")
+    for _ in range(int(SETTLE.total_seconds()) + 2):
+        world.step()
+    revisions = world.memory.revisions
+    for _ in range(200):
+        # The settling time is counted anew by each operator; the rest must go on by itself.
+        world.memory = Memory(applied=world.memory.applied, revisions=revisions)
+        world.step()
+    assert world.deletions == EVERYBODY
+
+
+def test_a_bad_image_stops_after_the_first_node_and_reverting_recovers() -> None:
+    world = settled()
+    change(world, "broker:bad")
+    world.step()
+    world.bad_revisions = {world.revision("demo-publisher-0")}
+    for _ in range(60):
+        world.step()
+    assert world.deletions == ["demo-publisher-1"]
+    assert "waiting for demo-publisher-1" in condition(world, "Progressing")["message"]
+    change(world, "broker:1")
+    roll(world)
+    assert world.deletions == ["demo-publisher-1", "demo-publisher-1"]
+
+
+def test_two_quick_edits_make_one_roll() -> None:
+    world = settled()
+    change(world, "broker:2")
+    world.step()
+    world.step()
+    change(world, "broker:3")
+    roll(world)
+    assert world.deletions == EVERYBODY
+
+
+def test_a_roll_waits_while_a_node_is_away() -> None:
+    world = settled()
+    world.down = {"demo-subscriber-0"}
+    world.stop("demo-subscriber-0")
+    change(world, "broker:2")
+    for _ in range(30):
+        world.step()
+    # The one that is down is made anew first: nobody is served by it. Then everything waits.
+    assert world.deletions == ["demo-subscriber-0"]
+    world.down = set()
+    roll(world)
+    assert sorted(world.deletions) == sorted(EVERYBODY)
+
+
+def test_clients_are_moved_within_the_budget_before_a_restart() -> None:
+    world = settled(maxClients=100, per="5s")
+    world.connections = {"demo-subscriber-1": 450}
+    change(world, "broker:2")
+    cuts, left = [], []
+    for _ in range(90):
+        made = world.step()
+        cuts += [(world.now, a.count) for a in made.actions if isinstance(a, DisconnectClients)]
+        if world.status["drain"]:
+            left.append(world.status["drain"]["sessionsLeft"])
+    assert sum(count for _, count in cuts) == 450
+    for at, _ in cuts:
+        assert sum(c for t, c in cuts if at <= t < at + timedelta(seconds=5)) <= 100
+    assert left == sorted(left, reverse=True) or 450 in left
+    assert world.deletions == EVERYBODY
+
+
+def test_a_share_is_of_the_pools_clients() -> None:
+    world = settled(maxClients="10%", per="1h")
+    world.connections = {"demo-subscriber-0": 60, "demo-subscriber-1": 40}
+    world.cluster = parse(
+        {"replicas": 1, "disruption": {"maxClients": "10%", "per": "1h"}}, generation=2
+    )
+    for _ in range(30):
+        world.step()
+    cut = [a.count for a in world.log if isinstance(a, DisconnectClients)]
+    assert cut == [10]
+    assert world.status["drain"] == {
+        **world.status["drain"],
+        "node": "demo-subscriber-1",
+        "purpose": "Leave",
+        "sessionsLeft": 30,
+    }
+
+
+def test_a_drain_ends_when_its_time_is_over() -> None:
+    world = settled(maxClients=1, per="1h", drainTimeout="30s")
+    world.connections = {"demo-subscriber-1": 50}
+    change(world, "broker:2")
+    roll(world)
+    assert world.deletions == EVERYBODY
+
+
+def test_a_leaving_node_that_dies_for_good_is_forgotten_after_the_drains_time() -> None:
+    world = settled(subscribers=3, drainTimeout="60s")
+    world.cluster = parse({"replicas": 2, "disruption": {"drainTimeout": "60s"}}, generation=2)
+    world.step()
+    world.down = {"demo-subscriber-2"}
+    world.stop("demo-subscriber-2")
+    begun = world.now
+    while not any(isinstance(a, ForgetNode) for a in world.log):
+        world.step()
+        assert world.now - begun < timedelta(seconds=120)
+    assert world.now - begun >= timedelta(seconds=60)
+    world.settle()
+    assert world.replicas(Pool.SUBSCRIBER) == 2
+
+
+def test_a_pod_that_never_came_up_is_taken_away_without_a_leave() -> None:
+    world = settled()
+    world.down = {"demo-subscriber-2"}
+    world.cluster = parse({"replicas": 3}, generation=2)
+    for _ in range(30):
+        world.step()
+    assert world.replicas(Pool.SUBSCRIBER) == 3
+    world.cluster = parse({"replicas": 2}, generation=3)
+    world.settle()
+    assert world.replicas(Pool.SUBSCRIBER) == 2
+
+
+def test_a_lone_node_that_the_others_refuse_loses_its_disk() -> None:
+    world = settled()
+    world.drop(world.names.node("demo-subscriber-1"))
+    world.disks["demo-subscriber-1"] = Disk({world.names.node("demo-subscriber-1")}, dirty=True)
+    for _ in range(120):
+        world.step()
+        if world.settled():
+            break
+    assert world.settled()
+    wiped = [a.key.kind for a in world.log if isinstance(a, Delete)]
+    assert wiped == ["PersistentVolumeClaim", "Pod"]
+
+
+def test_subscribers_shrink_before_publishers() -> None:
+    world = World(parse({"replicas": 3}, publishers=3))
+    world.settle()
+    world.cluster = parse({"replicas": 2}, publishers=2, generation=2)
+    while world.replicas(Pool.SUBSCRIBER) == 3:
+        world.step()
+        assert world.replicas(Pool.PUBLISHER) == 3
+    world.settle()
+    world.settle()
+    assert world.replicas(Pool.PUBLISHER) == 2
+
+
+@pytest.mark.parametrize("amnesia", [False, True])
+def test_the_event_names_the_field(amnesia: bool) -> None:
+    world = settled()
+    change(world, "broker:2")
+    if amnesia:
+        world.memory = Memory()
+    said = [e.message for e in world.step().events if e.reason == "RollingOut"]
+    assert said == [
+        "publisher pool restarts node by node: containers[vernemq].image: broker:1 → broker:2",
+        "subscriber pool restarts node by node: containers[vernemq].image: broker:1 → broker:2",
+    ]
