@@ -20,6 +20,8 @@ PACKAGES = {
     "mmdebstrap": "mmdebstrap",
 }
 TEST_PACKAGES = {
+    "nodejs": "node",
+    "npm": "npm",
     "redis-server": "redis-server",
     "mosquitto": "/usr/sbin/mosquitto",
     "mosquitto-clients": "mosquitto_pub",

@@ -249,15 +249,33 @@ _NO_PLACEHOLDERS = [
 
 _TOKENS = [
     _rule(
-        "self.all(a, self.exists_one(b, b.jwt.issuer == a.jwt.issuer))",
+        "self.all(a, !has(a.jwt) || self.exists_one(b, "
+        "(has(b.jwt) && b.jwt.issuer == a.jwt.issuer) || "
+        "(has(b.introspection) && has(b.introspection.issuer) && "
+        "b.introspection.issuer == a.jwt.issuer)))",
         "every provider needs an issuer of its own",
+    ),
+]
+
+_PROVIDER = [
+    _rule(
+        "has(self.jwt) || has(self.introspection)",
+        "set jwt or introspection: it says how the provider's tokens are checked",
+        ".jwt",
+        _REQUIRED,
+    ),
+    _rule(
+        "!(has(self.jwt) && has(self.introspection))",
+        "not together with jwt: make it a provider of its own in the list",
+        ".introspection",
+        _FORBIDDEN,
     ),
 ]
 
 _JWT = [
     _rule(
-        "has(self.jwksURI) || has(self.jwksSecretRef)",
-        "set jwksURI or jwksSecretRef: tokens are checked against these keys",
+        "has(self.jwksURI) || has(self.jwksSecretRef) || self.issuer.matches('^https?://')",
+        "set jwksURI or jwksSecretRef: keys can be discovered only from an issuer that is a URL",
         ".jwksURI",
         _REQUIRED,
     ),
@@ -316,6 +334,7 @@ RULES: dict[str, list[Rule]] = {
     "spec.subscribers.storage": _STORAGE,
     "spec.auth.resources": _RESOURCES,
     "spec.auth.tokens": _TOKENS,
+    "spec.auth.tokens[]": _PROVIDER,
     "spec.auth.tokens[].jwt": _JWT,
     "spec.auth.topics[].filter": [*_FILTER, *_PLACEHOLDERS],
     "spec.presence.store": _STORE,

@@ -29,6 +29,7 @@ LIST_MAPS = {
 LIST_SETS = {
     "spec.auth.tokens[].jwt.audiences",
     "spec.auth.tokens[].jwt.algorithms",
+    "spec.auth.tokens[].introspection.audiences",
     "spec.auth.topics[].allow",
     "spec.auth.topics[].groups",
     "spec.gateway.callers[].publish",

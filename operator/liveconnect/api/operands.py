@@ -20,6 +20,7 @@ AUDIENCE = "liveconnect"
 #: Where the pods of our services find their files.
 CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
+INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
@@ -42,10 +43,37 @@ class JwtProvider(ApiModel):
     """Claim that names the device's groups."""
     leeway_seconds: int
     """Tolerated clock difference."""
+    subject_claim: str = "sub"
+    """Claim that says whose token it is."""
     jwks_uri: str | None = None
     """Where the keys are fetched from, or"""
     jwks_file: str | None = None
-    """the file that holds them."""
+    """the file that holds them; without both they are discovered from the issuer."""
+
+
+class IntrospectionProvider(ApiModel):
+    """One authorization server that is asked about tokens (RFC 7662)."""
+
+    url: str
+    """The introspection endpoint."""
+    client_id: str
+    """The client as which we ask."""
+    client_secret_file: str
+    """File with that client's secret; read at each request, so that it can be rotated."""
+    issuer: str | None = None
+    """Required `iss` where an answer has one; JWTs of this issuer are asked about, too."""
+    audiences: tuple[str, ...] = ()
+    """If any, one of these must be in `aud`."""
+    client_id_claim: str = "client_id"
+    """Member of the answer that must equal the MQTT client id."""
+    subject_claim: str = "sub"
+    """Member that says whose token it is."""
+    groups_claim: str = "groups"
+    """Member that lists groups."""
+    cache_seconds: int = 60
+    """How long a good answer is used at most."""
+    leeway_seconds: int = 5
+    """Tolerated clock difference."""
 
 
 class ServiceAccountVerification(ApiModel):
@@ -92,6 +120,8 @@ class AuthConfig(ApiModel):
     """`<namespace>/<name>` of the LiveConnectCluster, for logs and metrics."""
     providers: list[JwtProvider]
     """Issuers of devices' tokens."""
+    introspection: tuple[IntrospectionProvider, ...] = ()
+    """Authorization servers that are asked about tokens that are no JWTs, in this order."""
     topics: list[TopicRule]
     """Topic rules of devices; default deny."""
     publishers: list[Publisher]

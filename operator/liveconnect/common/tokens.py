@@ -12,10 +12,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import msgspec
 
+from liveconnect.common.claims import (
+    TokenFault,
+    check_times,
+    groups_of,
+    is_for,
+    issued_at,
+    subject_of,
+    token_id_of,
+)
 from liveconnect.common.jose import (
     MAX_TOKEN_BYTES,
     CompactToken,
@@ -24,10 +33,20 @@ from liveconnect.common.jose import (
 )
 from liveconnect.common.jwks import KeyCache
 
+__all__ = [
+    "MAX_REMEMBERED",
+    "NEWS_MAY_HELP",
+    "Issuer",
+    "TokenFault",
+    "TokenKind",
+    "TokenRefusedError",
+    "TokenVerifier",
+    "Verified",
+    "check_against",
+]
+
 MAX_REMEMBERED: Final = 100_000
 """Verified tokens that are remembered at most; about 2 KiB each with a dozen claims."""
-
-_MAX_SUBJECT_BYTES: Final = 1024
 
 
 class TokenKind(StrEnum):
@@ -37,24 +56,10 @@ class TokenKind(StrEnum):
     SERVICE_ACCOUNT = "serviceaccount"
 
 
-class TokenFault(StrEnum):
-    """Why a token is refused; for logs and metrics, never for the client."""
-
-    MISSING = "token-missing"
-    TOO_LONG = "token-too-long"
-    MALFORMED = "token-malformed"
-    ISSUER = "token-issuer"
-    ALGORITHM = "token-algorithm"
-    KEYS_UNAVAILABLE = "token-keys-unavailable"
-    KEY = "token-key"
-    SIGNATURE = "token-signature"
-    AUDIENCE = "token-audience"
-    EXPIRED = "token-expired"
-    NOT_YET_VALID = "token-not-yet-valid"
-    CLAIMS = "token-claims"
-
-
-_NEWS_MAY_HELP: Final = frozenset({TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE})
+NEWS_MAY_HELP: Final = frozenset(
+    {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE, TokenFault.NOT_ASKED_YET}
+)
+"""Faults that asking the provider may cure."""
 
 
 class Verified(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -71,6 +76,10 @@ class Verified(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Name of the claim that must equal the MQTT client id; empty if none need."""
     groups: frozenset[str] = frozenset()
     """What topic rules may be bound to."""
+    token_id: str = ""
+    """`jti`, empty if the token has none."""
+    issued_at: float = 0.0
+    """`iat` (seconds since the epoch), 0 if the token has none."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,8 @@ class Issuer:
     leeway_seconds: float
     keys: KeyCache
     client_id_claim: str = ""
-    groups_claim: str = ""
+    subject_claim: str = "sub"
+    groups_claim: str = "groups"
 
 
 class TokenRefusedError(Exception):
@@ -136,7 +146,7 @@ class TokenVerifier:
     async def check_with_news(self, token: str | None, now: float) -> Verified | TokenFault:
         """Verify a token; where its key is not known, ask for news of the keys first."""
         result = self.check(token, now)
-        if isinstance(result, Verified) or result not in _NEWS_MAY_HELP or not token:
+        if isinstance(result, Verified) or result not in NEWS_MAY_HELP or not token:
             return result
         name = parse_compact(token).claims.get("iss")
         for issuer in self._issuers:
@@ -201,27 +211,26 @@ def check_against(
 
     The signature comes before the claims: nothing is said of a token that nobody signed.
     """
-    fault = _check_signature(issuer, token) or _check_claims(issuer, token.claims, now)
+    claims = token.claims
+    fault = _check_signature(issuer, token) or check_times(claims, issuer.leeway_seconds, now)
     if fault is not None:
         return fault
-    subject = token.claims.get("sub", "")
-    if not isinstance(subject, str) or len(subject) > _MAX_SUBJECT_BYTES:
+    if not is_for(claims, issuer.audiences):
+        return TokenFault.AUDIENCE
+    subject = subject_of(claims, issuer.subject_claim)
+    if subject is None:
         return TokenFault.CLAIMS
     return Verified(
         kind=issuer.kind,
         issuer=name,
         subject=subject,
-        claims=token.claims,
-        expires_at=float(token.claims["exp"]),
+        claims=claims,
+        expires_at=float(claims["exp"]),
         client_id_claim=issuer.client_id_claim,
-        groups=groups_of(token.claims.get(issuer.groups_claim)),
+        groups=groups_of(claims, issuer.groups_claim),
+        token_id=token_id_of(claims),
+        issued_at=issued_at(claims),
     )
-
-
-def groups_of(claim: object) -> frozenset[str]:
-    """Return the groups that a claim names: a list of strings, or one string; else none."""
-    named = claim if isinstance(claim, list) else [claim]
-    return frozenset(group for group in named if isinstance(group, str) and group)
 
 
 def _check_signature(issuer: Issuer, token: CompactToken) -> TokenFault | None:
@@ -237,23 +246,3 @@ def _check_signature(issuer: Issuer, token: CompactToken) -> TokenFault | None:
         if key.verify(algorithm, token.signed, token.signature):
             return None
     return TokenFault.SIGNATURE
-
-
-def _check_claims(issuer: Issuer, claims: dict[str, Any], now: float) -> TokenFault | None:
-    expires, begins = claims.get("exp"), claims.get("nbf", 0)
-    if not _is_time(expires) or not _is_time(begins):
-        return TokenFault.CLAIMS
-    if now >= expires + issuer.leeway_seconds:
-        return TokenFault.EXPIRED
-    if now < begins - issuer.leeway_seconds:
-        return TokenFault.NOT_YET_VALID
-    audience = claims.get("aud")
-    named = audience if isinstance(audience, list) else [audience]
-    if not any(isinstance(name, str) and name in issuer.audiences for name in named):
-        return TokenFault.AUDIENCE
-    return None
-
-
-def _is_time(value: object) -> TypeGuard[float]:
-    """Return whether a claim is a NumericDate that arithmetic can be done with."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15

@@ -152,9 +152,19 @@ class Reconciler:
     async def _references(self, cluster: Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
         """Digests of the Secrets that the object refers to, and what is missing, in words."""
         wanted = [
-            (f"spec.auth.tokens[{i}].jwt.jwksSecretRef", p.jwt.jwksSecretRef)
-            for i, p in enumerate(cluster.spec.auth.tokens)
-            if p.jwt.jwksSecretRef is not None
+            *(
+                (f"spec.auth.tokens[{i}].jwt.jwksSecretRef", p.jwt.jwksSecretRef)
+                for i, p in enumerate(cluster.spec.auth.tokens)
+                if p.jwt is not None and p.jwt.jwksSecretRef is not None
+            ),
+            *(
+                (
+                    f"spec.auth.tokens[{i}].introspection.clientSecretRef",
+                    p.introspection.clientSecretRef,
+                )
+                for i, p in enumerate(cluster.spec.auth.tokens)
+                if p.introspection is not None
+            ),
         ]
         external = cluster.spec.presence.store.external
         if external is not None:

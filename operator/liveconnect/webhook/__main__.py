@@ -24,7 +24,8 @@ from liveconnect.webhook.adapters.presence_queue import PresenceQueue
 from liveconnect.webhook.adapters.presence_store import PresenceStore
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
-from liveconnect.webhook.issuers import make_issuers, why_not_ready
+from liveconnect.webhook.identities import Identities
+from liveconnect.webhook.issuers import make_issuers, make_servers, why_not_ready
 from liveconnect.webhook.routes import Routes, clients_only, hooks_only
 from liveconnect.webhook.settings import WebhookSettings
 
@@ -77,16 +78,16 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
     draining = Draining()
     draining.install()
     async with aiohttp.ClientSession() as session:
-        issuers = make_issuers(config, session)
+        issuers, servers = make_issuers(config, session), make_servers(config, session)
         store = PresenceStore(read_store_url(Path(config.presence_url_file)))
         queue = PresenceQueue(store)
         verifier = TokenVerifier(issuers)
         _publish_metrics(issuers, verifier)
         routes = Routes(
-            AuthHooks(verifier, make_policy(config), time.time, random.random),
+            AuthHooks(Identities(verifier, servers), make_policy(config), time.time, random.random),
             PresenceHooks(queue),
             Clients(verifier, config.readers, store, queue, time.time),
-            lambda: why_not_ready(issuers),
+            lambda: why_not_ready(issuers, servers),
             draining,
         )
         # A background task that fails ends the process: better no service than one whose
@@ -118,7 +119,11 @@ def main() -> None:
     configure_logs("webhook", settings.log_level)
     try:
         config = load_config(settings.config_file, AuthConfig)
-        _log.info("starting", cluster=config.cluster, providers=len(config.providers))
+        _log.info(
+            "starting",
+            cluster=config.cluster,
+            providers=len(config.providers) + len(config.introspection),
+        )
         run(serve(config, settings))
     except ConfigError as error:
         _log.error("the configuration cannot be used", reason=str(error))

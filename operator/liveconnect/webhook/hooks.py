@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from liveconnect.common.policy import Policy, Pool, PublishAllowed, Reason, Refused
-from liveconnect.common.tokens import TokenFault, TokenVerifier, Verified
+from liveconnect.common.tokens import NEWS_MAY_HELP, TokenFault, Verified
 from liveconnect.webhook import audit
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue, milliseconds
 from liveconnect.webhook.contract import (
@@ -24,6 +24,7 @@ from liveconnect.webhook.contract import (
     connect_allowed,
     subscribe_answer,
 )
+from liveconnect.webhook.identities import Identities
 from liveconnect.webhook.presence import Event, EventKind
 
 AuthBody = RegisterBody | PublishBody | SubscribeBody | ReauthenticateBody
@@ -52,7 +53,7 @@ class AuthHooks:
 
     def __init__(
         self,
-        verifier: TokenVerifier,
+        identities: Identities,
         policy: Policy,
         clock: Callable[[], float],
         jitter: Callable[[], float],
@@ -60,27 +61,27 @@ class AuthHooks:
         """Make it.
 
         Args:
-            verifier: proves who a user name stands for.
+            identities: say who a user name stands for.
             policy: decides.
             clock: returns seconds since the epoch.
             jitter: returns a number between 0 and 1, another one each time.
         """
-        self._verifier = verifier
+        self._identities = identities
         self._policy = policy
         self._clock = clock
         self._jitter = jitter
 
     def answer_now(self, call: Call, body: AuthBody) -> bytes | None:
-        """Return the answer; None if keys have to be asked for first."""
-        identity = self._verifier.check(body.username, self._clock())
-        if identity is TokenFault.KEY or identity is TokenFault.KEYS_UNAVAILABLE:
+        """Return the answer; None if somebody has to be asked first."""
+        identity = self._identities.check(body.username, self._clock())
+        if isinstance(identity, TokenFault) and identity in NEWS_MAY_HELP:
             return None
         return self._decide(call, body, identity)
 
     async def answer(self, call: Call, body: AuthBody) -> bytes:
-        """Return the answer after asking for keys."""
+        """Return the answer after asking whoever knows."""
         return self._decide(
-            call, body, await self._verifier.check_with_news(body.username, self._clock())
+            call, body, await self._identities.check_with_news(body.username, self._clock())
         )
 
     def _decide(self, call: Call, body: AuthBody, identity: Verified | TokenFault) -> bytes:

@@ -9,17 +9,19 @@ import aiohttp
 
 from liveconnect.api.operands import AuthConfig, JwtProvider
 from liveconnect.common.jwks import KeyCache, KeySource, accepted_algorithms
-from liveconnect.common.keysources import FileKeySource, HttpKeySource
+from liveconnect.common.keysources import DiscoveredKeySource, FileKeySource, HttpKeySource
 from liveconnect.common.serviceaccounts import service_account_issuer
 from liveconnect.common.settings import ConfigError
 from liveconnect.common.tokens import Issuer, TokenKind
+from liveconnect.webhook.adapters.introspection_endpoint import IntrospectionEndpoint
+from liveconnect.webhook.introspection import Introspection
 
 
 def make_issuers(config: AuthConfig, session: aiohttp.ClientSession) -> tuple[Issuer, ...]:
     """Return the issuers of devices' tokens, and last that of ServiceAccounts'.
 
     Raises:
-        ConfigError: a provider says neither or both of where its keys are.
+        ConfigError: a provider says twice where its keys are.
     """
     devices = (_device_issuer(provider, session) for provider in config.providers)
     return (*devices, service_account_issuer(config.service_accounts, session))
@@ -34,6 +36,7 @@ def _device_issuer(provider: JwtProvider, session: aiohttp.ClientSession) -> Iss
         leeway_seconds=float(provider.leeway_seconds),
         keys=KeyCache(_source(provider, session)),
         client_id_claim=provider.client_id_claim,
+        subject_claim=provider.subject_claim,
         groups_claim=provider.groups_claim,
     )
 
@@ -43,19 +46,33 @@ def _constant(value: str) -> Callable[[], str]:
 
 
 def _source(provider: JwtProvider, session: aiohttp.ClientSession) -> KeySource:
-    if provider.jwks_uri is not None and provider.jwks_file is None:
+    if provider.jwks_uri is not None and provider.jwks_file is not None:
+        raise ConfigError(f"provider {provider.issuer}: not both of jwks_uri and jwks_file")
+    if provider.jwks_uri is not None:
         return HttpKeySource(session, provider.jwks_uri)
-    if provider.jwks_file is not None and provider.jwks_uri is None:
+    if provider.jwks_file is not None:
         return FileKeySource(Path(provider.jwks_file))
-    raise ConfigError(f"provider {provider.issuer}: exactly one of jwks_uri and jwks_file")
+    return DiscoveredKeySource(session, provider.issuer)
 
 
-def why_not_ready(issuers: Sequence[Issuer]) -> str | None:
-    """Return None if somebody's tokens can be verified.
+def make_servers(config: AuthConfig, session: aiohttp.ClientSession) -> tuple[Introspection, ...]:
+    """Return the authorization servers that are asked about tokens."""
+    return tuple(
+        Introspection(provider, IntrospectionEndpoint(session, provider))
+        for provider in config.introspection
+    )
 
-    One issuer that is away must not take the others' clients down with it: so one is enough.
+
+def why_not_ready(issuers: Sequence[Issuer], servers: Sequence[Introspection] = ()) -> str | None:
+    """Return None if some device's token can be verified.
+
+    One provider that is away must not take the others' clients down with it, so one is enough.
+    Backends are not asked for: without the API server their keys cannot be had, and devices must
+    get in nevertheless.
     """
-    if any(issuer.keys.usable for issuer in issuers):
+    devices = [issuer for issuer in issuers if issuer.kind is TokenKind.DEVICE]
+    if any(issuer.keys.usable for issuer in devices) or any(s.available for s in servers):
         return None
-    faults = (f"{issuer.name() or issuer.kind}: {issuer.keys.fault}" for issuer in issuers)
-    return "no keys to verify tokens with: " + "; ".join(faults)
+    faults = [f"{issuer.name()}: {issuer.keys.fault}" for issuer in devices]
+    faults += [f"{server.name}: {server.fault}" for server in servers]
+    return "no device's token can be verified: " + "; ".join(faults)

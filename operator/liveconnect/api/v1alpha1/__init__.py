@@ -3,6 +3,7 @@
 from liveconnect.api.v1alpha1.auth import (
     Algorithm,
     Auth,
+    Introspection,
     Jwt,
     SecretKeyReference,
     TokenProvider,
@@ -95,6 +96,7 @@ __all__ = [
     "ExternalTrafficPolicy",
     "Gateway",
     "ImagePullPolicy",
+    "Introspection",
     "Jwt",
     "Listener",
     "ListenerProtocol",

@@ -35,38 +35,77 @@ class SecretKeyReference(ApiModel):
     """Key in the Secret."""
 
 
+#: Name of a claim at the top of a token.
+ClaimName = Annotated[str, Field(min_length=1, max_length=253)]
+_Audience = Annotated[str, Field(min_length=1, max_length=1024)]
+_Url = Field(pattern=r"^https?://[^\s]+$", max_length=2048)
+
+
 class Jwt(ApiModel):
     """JWT access tokens (RFC 9068), checked against a JSON Web Key Set."""
 
     issuer: Annotated[str, Field(min_length=1, max_length=1024)]
     """Exact value of the token's `iss`."""
-    audiences: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=1024)]],
-        Field(min_length=1, max_length=16),
-    ]
+    audiences: Annotated[list[_Audience], Field(min_length=1, max_length=16)]
     """The token's `aud` must hold one of these."""
-    jwksURI: Annotated[str | None, Field(pattern=r"^https?://[^\s]+$", max_length=2048)] = None
-    """Where the keys are; exactly one of `jwksURI` and `jwksSecretRef`."""
+    jwksURI: Annotated[str | None, _Url] = None
+    """Where the keys are. Without it and `jwksSecretRef` they are discovered from the issuer, by
+    its `/.well-known/openid-configuration` (OpenID Connect Discovery, RFC 8414)."""
     jwksSecretRef: SecretKeyReference | None = None
-    """A Secret that holds the key set (JSON); exactly one of `jwksURI` and `jwksSecretRef`."""
+    """A Secret that holds the key set (JSON); not together with `jwksURI`."""
     algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=10)] = [
         Algorithm.RS256,
         Algorithm.ES256,
     ]
     """Signature algorithms that are accepted."""
-    clientIDClaim: Annotated[str, Field(min_length=1, max_length=253)] = "client_id"
+    clientIDClaim: ClaimName = "client_id"
     """The claim that must equal the MQTT client id."""
-    groupsClaim: Annotated[str, Field(min_length=1, max_length=253)] = "groups"
+    subjectClaim: ClaimName = "sub"
+    """The claim that says whose token it is; tokens can be revoked by it."""
+    groupsClaim: ClaimName = "groups"
     """The claim that names the device's groups: a list of strings, or one string."""
     leewaySeconds: Annotated[int, Field(ge=0, le=300)] = 5
     """Tolerated difference of clocks (seconds)."""
 
 
-class TokenProvider(ApiModel):
-    """One source of access tokens; chosen by the token's issuer."""
+class Introspection(ApiModel):
+    """Opaque access tokens: the authorization server is asked about each (RFC 7662)."""
 
-    jwt: Jwt
+    url: Annotated[str, _Url]
+    """The introspection endpoint. Use https, unless a mesh encrypts: tokens and the client secret
+    are sent there."""
+    clientID: Annotated[str, Field(min_length=1, max_length=253)]
+    """The client as which the auth service asks (HTTP Basic authentication)."""
+    clientSecretRef: SecretKeyReference
+    """A Secret that holds that client's secret."""
+    issuer: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    """If given, an `iss` in an answer must be this, and JWTs of this issuer are asked about,
+    too; without it only what is no JWT."""
+    audiences: Annotated[list[_Audience], Field(max_length=16)] = []
+    """If given, the answer's `aud` must hold one of these."""
+    clientIDClaim: ClaimName = "client_id"
+    """The member of the answer that must equal the MQTT client id."""
+    subjectClaim: ClaimName = "sub"
+    """The member that says whose token it is; tokens can be revoked by it."""
+    groupsClaim: ClaimName = "groups"
+    """The member that names the device's groups: a list of strings, or one string."""
+    cacheSeconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    """How long a good answer is used at most, and so how long a token that the server revoked may
+    still work. An answer is never used beyond its `exp`; one without `exp` is no good answer."""
+    leewaySeconds: Annotated[int, Field(ge=0, le=300)] = 5
+    """Tolerated difference of clocks (seconds)."""
+
+
+class TokenProvider(ApiModel):
+    """One source of access tokens, exactly one of the two kinds.
+
+    A JWT is checked by the provider of its issuer, everything else by introspection.
+    """
+
+    jwt: Jwt | None = None
     """JWT access tokens."""
+    introspection: Introspection | None = None
+    """Opaque access tokens."""
 
 
 class TopicAction(StrEnum):

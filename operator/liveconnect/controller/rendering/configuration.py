@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from liveconnect.api.operands import (
+    INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
     AuthConfig,
     BrokerAccess,
     GatewayConfig,
+    IntrospectionProvider,
     JwtProvider,
     Publisher,
 )
 from liveconnect.api.v1alpha1 import (
     Broker,
     Cluster,
+    Introspection,
     Jwt,
     Listener,
     ListenerProtocol,
@@ -157,24 +160,52 @@ def broker_access(names: Names) -> BrokerAccess:
     )
 
 
+def client_secret_path(index: int, introspection: Introspection) -> str:
+    """Where the auth pods find the client secret of the provider with this index."""
+    return f"{INTROSPECTION_DIRECTORY}/{index}/{introspection.clientSecretRef.key}"
+
+
+def _jwt_provider(index: int, jwt: Jwt) -> JwtProvider:
+    return JwtProvider(
+        issuer=jwt.issuer,
+        audiences=jwt.audiences,
+        algorithms=jwt.algorithms,
+        client_id_claim=jwt.clientIDClaim,
+        subject_claim=jwt.subjectClaim,
+        groups_claim=jwt.groupsClaim,
+        leeway_seconds=jwt.leewaySeconds,
+        jwks_uri=jwt.jwksURI,
+        jwks_file=jwks_path(index, jwt),
+    )
+
+
+def _introspection_provider(index: int, asked: Introspection) -> IntrospectionProvider:
+    return IntrospectionProvider(
+        url=asked.url,
+        client_id=asked.clientID,
+        client_secret_file=client_secret_path(index, asked),
+        issuer=asked.issuer,
+        audiences=tuple(asked.audiences),
+        client_id_claim=asked.clientIDClaim,
+        subject_claim=asked.subjectClaim,
+        groups_claim=asked.groupsClaim,
+        cache_seconds=asked.cacheSeconds,
+        leeway_seconds=asked.leewaySeconds,
+    )
+
+
 def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     """The auth service's file."""
     gateway = Publisher(subject=names.subject(names.gateway), publish=["#"])
+    tokens = list(enumerate(cluster.spec.auth.tokens))
     config = AuthConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
-        providers=[
-            JwtProvider(
-                issuer=p.jwt.issuer,
-                audiences=p.jwt.audiences,
-                algorithms=p.jwt.algorithms,
-                client_id_claim=p.jwt.clientIDClaim,
-                groups_claim=p.jwt.groupsClaim,
-                leeway_seconds=p.jwt.leewaySeconds,
-                jwks_uri=p.jwt.jwksURI,
-                jwks_file=jwks_path(index, p.jwt),
-            )
-            for index, p in enumerate(cluster.spec.auth.tokens)
-        ],
+        providers=[_jwt_provider(index, p.jwt) for index, p in tokens if p.jwt],
+        introspection=tuple(
+            _introspection_provider(index, p.introspection)
+            for index, p in tokens
+            if p.introspection
+        ),
         topics=cluster.spec.auth.topics,
         publishers=[gateway, *callers(cluster)],
         readers=[

@@ -99,6 +99,23 @@ def presence_url_source(cluster: Cluster, names: Names) -> tuple[str, str]:
     return names.presence, "url"
 
 
+def _token_secrets(cluster: Cluster) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Key sets and client secrets of the token providers, each mounted as a file."""
+    mounts = []
+    for index, provider in enumerate(cluster.spec.auth.tokens):
+        if provider.jwt is not None and provider.jwt.jwksSecretRef is not None:
+            volume, folder = f"jwks-{index}", operands.JWKS_DIRECTORY
+            reference = provider.jwt.jwksSecretRef
+        elif provider.introspection is not None:
+            volume, folder = f"introspection-{index}", operands.INTROSPECTION_DIRECTORY
+            reference = provider.introspection.clientSecretRef
+        else:
+            continue
+        items = [{"key": reference.key, "path": reference.key}]
+        mounts.append(_secret_mount(volume, f"{folder}/{index}", reference.name, items))
+    return mounts
+
+
 def auth_deployment(
     cluster: Cluster,
     names: Names,
@@ -122,12 +139,7 @@ def auth_deployment(
             [{"key": "api-key", "path": "api-key"}],
         ),
     ]
-    for index, provider in enumerate(cluster.spec.auth.tokens):
-        reference = provider.jwt.jwksSecretRef
-        if reference is not None:
-            items = [{"key": reference.key, "path": reference.key}]
-            path = f"{operands.JWKS_DIRECTORY}/{index}"
-            volumes.append(_secret_mount(f"jwks-{index}", path, reference.name, items))
+    volumes += _token_secrets(cluster)
     config = configuration.auth_config(cluster, names)
     return _deployment(
         cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,

@@ -43,7 +43,10 @@ def good(name: str = "demo") -> dict[str, Any]:
 
 
 def with_field(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """The object with another value at a dotted path; numbers are indices of lists."""
+    """The object with another value at a dotted path; numbers are indices of lists.
+
+    The index after the last one adds an item.
+    """
     changed = copy.deepcopy(body)
     *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     node: Any = changed
@@ -51,6 +54,8 @@ def with_field(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         node = node[part] if isinstance(part, int) else node.setdefault(part, {})
     if value is ABSENT:
         del node[last]
+    elif isinstance(node, list) and last == len(node):
+        node.append(value)
     else:
         node[last] = value
     return changed

@@ -10,7 +10,7 @@ import yaml
 from hack.golden import SAMPLES
 from liveconnect.api.v1alpha1 import Cluster
 from tests.integration.crd.conftest import ApiServer
-from tests.integration.crd.objects import good, with_field
+from tests.integration.crd.objects import ABSENT, good, with_field
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +43,18 @@ GOOD: list[tuple[str, Any]] = [
         {
             "requests": {"cpu": 1, "memory": "1024Mi", "example.com/gpu": "1"},
             "limits": {"cpu": "1000m", "memory": "1Gi", "example.com/gpu": 1},
+        },
+    ),
+    ("spec.auth.tokens.0.jwt.jwksURI", ABSENT),
+    ("spec.auth.tokens.0.jwt.subjectClaim", "https://login.example.com/customer"),
+    (
+        "spec.auth.tokens.1",
+        {
+            "introspection": {
+                "url": "https://login.example.com/introspect",
+                "clientID": "liveconnect",
+                "clientSecretRef": {"name": "login", "key": "client-secret"},
+            }
         },
     ),
     ("spec.presence.store", {"managed": {"storage": {"size": "2Gi"}}}),

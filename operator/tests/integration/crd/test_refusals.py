@@ -15,6 +15,12 @@ _JWT = "spec.auth.tokens.0.jwt"
 _SECRET = {"name": "keys", "key": "jwks.json"}
 _LISTENER = {"name": "mqtt", "port": 1883}
 _PROVIDER = good()["spec"]["auth"]["tokens"][0]
+_INTROSPECTION = "spec.auth.tokens[0].introspection"
+_ASKED: dict[str, Any] = {
+    "url": "https://login.example.com/introspect",
+    "clientID": "liveconnect",
+    "clientSecretRef": {"name": "login", "key": "client-secret"},
+}
 
 #: What is changed, its new value, the field that the message names, words of the message.
 BAD: list[tuple[str, Any, str, str]] = [
@@ -202,12 +208,41 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("spec.publishers.storage.size", "1 Gi", "spec.publishers.storage.size", "should match"),
     # who may connect
     (f"{_JWT}.jwksSecretRef", _SECRET, "spec.auth.tokens[0].jwt.jwksSecretRef", "exactly one"),
-    (f"{_JWT}.jwksURI", ABSENT, "spec.auth.tokens[0].jwt.jwksURI", "jwksURI or jwksSecretRef"),
+    (
+        _JWT,
+        {"issuer": "urn:login", "audiences": ["devices"]},
+        "spec.auth.tokens[0].jwt.jwksURI",
+        "only from an issuer that is a URL",
+    ),
     (f"{_JWT}.jwksURI", "login.example.com", "spec.auth.tokens[0].jwt.jwksURI", "should match"),
     (f"{_JWT}.algorithms", ["HS256"], "spec.auth.tokens[0].jwt.algorithms[0]", '"ES256"'),
     (f"{_JWT}.audiences", [], "spec.auth.tokens[0].jwt.audiences", "at least 1 item"),
     (f"{_JWT}.issuer", ABSENT, "spec.auth.tokens[0].jwt.issuer", "Required"),
     ("spec.auth.tokens", [_PROVIDER, _PROVIDER], "spec.auth.tokens", "an issuer of its own"),
+    (
+        "spec.auth.tokens",
+        [_PROVIDER, {"introspection": {**_ASKED, "issuer": _PROVIDER["jwt"]["issuer"]}}],
+        "spec.auth.tokens",
+        "an issuer of its own",
+    ),
+    ("spec.auth.tokens", [{}], "spec.auth.tokens[0].jwt", "set jwt or introspection"),
+    (
+        "spec.auth.tokens.0.introspection",
+        _ASKED,
+        "spec.auth.tokens[0].introspection",
+        "a provider of its own in the list",
+    ),
+    *(
+        ("spec.auth.tokens", [{"introspection": {**_ASKED, name: value}}], field, words)
+        for name, value, field, words in (
+            ("url", "login/introspect", f"{_INTROSPECTION}.url", "should match"),
+            ("clientID", "", f"{_INTROSPECTION}.clientID", "at least 1 char"),
+            ("clientSecret", "s3cret", f"{_INTROSPECTION}.clientSecret", "not declared"),
+            ("clientSecretRef", {"name": "s"}, f"{_INTROSPECTION}.clientSecretRef.key", "Required"),
+            ("cacheSeconds", 0, f"{_INTROSPECTION}.cacheSeconds", "greater than or equal to 1"),
+            ("cacheSeconds", 3601, f"{_INTROSPECTION}.cacheSeconds", "less than or equal to"),
+        )
+    ),
     # topics
     *(
         ("spec.auth.topics", [{"filter": text, "allow": ["subscribe"]}], field, words)

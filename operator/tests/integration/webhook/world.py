@@ -283,39 +283,38 @@ def backend_claims(subject: str = BACKEND, **claims: Any) -> dict[str, Any]:
     }
 
 
-def write_config(folder: Path, jwks: JwksServer, redis: Redis, cluster: Keys) -> Path:
+def write_config(
+    folder: Path, jwks: JwksServer, redis: Redis, cluster: Keys, **changes: Any
+) -> Path:
     token = folder / "token"
     token.write_text(cluster.sign(backend_claims("system:serviceaccount:shop:demo-auth")))
     (folder / "ca.crt").write_bytes(b"")
     (folder / "url").write_text(redis.url)
     config = folder / "config.json"
-    config.write_text(
-        json.dumps(
+    content: dict[str, Any] = {
+        "cluster": "shop/demo",
+        "providers": [
             {
-                "cluster": "shop/demo",
-                "providers": [
-                    {
-                        "issuer": ISSUER,
-                        "audiences": [AUDIENCE],
-                        "algorithms": ["RS256", "ES256"],
-                        "client_id_claim": "client_id",
-                        "leeway_seconds": 2,
-                        "jwks_uri": f"{jwks.url}/devices",
-                    }
-                ],
-                "topics": CONFIG_TOPICS,
-                "publishers": [{"subject": BACKEND, "publish": ["orders/#"]}],
-                "readers": [READER],
-                "service_accounts": {
-                    "jwks_uri": f"{jwks.url}/cluster",
-                    "token_file": str(token),
-                    "ca_file": "",
-                    "audience": "liveconnect",
-                },
-                "presence_url_file": str(folder / "url"),
+                "issuer": ISSUER,
+                "audiences": [AUDIENCE],
+                "algorithms": ["RS256", "ES256"],
+                "client_id_claim": "client_id",
+                "leeway_seconds": 2,
+                "jwks_uri": f"{jwks.url}/devices",
             }
-        )
-    )
+        ],
+        "topics": CONFIG_TOPICS,
+        "publishers": [{"subject": BACKEND, "publish": ["orders/#"]}],
+        "readers": [READER],
+        "service_accounts": {
+            "jwks_uri": f"{jwks.url}/cluster",
+            "token_file": str(token),
+            "ca_file": "",
+            "audience": "liveconnect",
+        },
+        "presence_url_file": str(folder / "url"),
+    }
+    config.write_text(json.dumps({**content, **changes}))
     return config
 
 

@@ -47,6 +47,17 @@ JWT = st.fixed_dictionaries(
     {"issuer": TEXT.filter(bool), "audiences": st.lists(TEXT.filter(bool), min_size=1, max_size=2)},
     optional={"jwksSecretRef": st.fixed_dictionaries({"name": WORDS, "key": WORDS})},
 )
+INTROSPECTION = st.fixed_dictionaries(
+    {
+        "url": st.just("https://login/introspect"),
+        "clientID": TEXT.filter(bool),
+        "clientSecretRef": st.fixed_dictionaries({"name": WORDS, "key": WORDS}),
+    },
+    optional={"issuer": TEXT.filter(bool), "audiences": st.just(["a"])},
+)
+PROVIDER = st.fixed_dictionaries({"jwt": JWT}) | st.fixed_dictionaries(
+    {"introspection": INTROSPECTION}
+)
 ACCOUNT = st.fixed_dictionaries({"namespace": WORDS, "name": WORDS})
 SPECS = st.fixed_dictionaries(
     {
@@ -64,9 +75,7 @@ SPECS = st.fixed_dictionaries(
         "subscribers": st.fixed_dictionaries(
             {"listeners": LISTENERS, "service": SERVICE}, optional={"storage": STORAGE}
         ),
-        "auth": st.fixed_dictionaries(
-            {"tokens": st.lists(st.fixed_dictionaries({"jwt": JWT}), min_size=1, max_size=3)}
-        ),
+        "auth": st.fixed_dictionaries({"tokens": st.lists(PROVIDER, min_size=1, max_size=3)}),
         "gateway": st.fixed_dictionaries(
             {},
             optional={

@@ -1,0 +1,1 @@
+"""The certified OpenID provider `oidc-provider`, installed with npm into the cache."""
