@@ -11,6 +11,7 @@ from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.model.tls import tls_uses
 from liveconnect.controller.rendering import RenderInputs, RenderSettings, render
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,8 +34,15 @@ def sample_cluster(path: Path) -> Cluster:
 
 def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
     """Everything that stands for it, with fixed credentials."""
+    files: dict[Pool, dict[str, str]] = {}
+    for use in tls_uses(cluster):
+        content = files.setdefault(use.pool, {})
+        content[use.pair_file] = "golden-certificate"
+        if use.authority_secret:
+            content[use.authority_file] = "golden-authority"
     inputs = RenderInputs(
         credentials=Credentials("golden-cookie", "golden-key", "golden-password"),
+        certificates=files,
         replicas={
             Pool.PUBLISHER: cluster.spec.publishers.replicas,
             Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),

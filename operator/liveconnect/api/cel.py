@@ -181,6 +181,28 @@ _LISTENER = [
     ),
 ]
 
+_LISTENER_TLS = [
+    _rule(
+        "self.protocol in ['MQTT', 'WS'] || has(self.tls)",
+        "MQTTS and WSS need a certificate: set tls.secretName",
+        ".tls",
+        _REQUIRED,
+    ),
+    _rule(
+        "self.protocol in ['MQTTS', 'WSS'] || !has(self.tls)",
+        "MQTT and WS have no TLS: set protocol: MQTTS or WSS, or remove tls",
+        ".tls",
+        _FORBIDDEN,
+    ),
+    _rule(
+        "self.protocol in ['MQTT', 'WS'] || !self.proxyProtocol",
+        "VerneMQ has the PROXY protocol for plain connections only: remove it, or end TLS at the "
+        "load balancer",
+        ".proxyProtocol",
+        _FORBIDDEN,
+    ),
+]
+
 _SERVICE = [
     _rule(
         "self.type == 'LoadBalancer' || !has(self.loadBalancerClass)",
@@ -324,7 +346,7 @@ RULES: dict[str, list[Rule]] = {
     "spec.subscribers": _SUBSCRIBERS,
     "spec.subscribers.autoscaling": _AUTOSCALING,
     "spec.subscribers.listeners": _LISTENERS,
-    "spec.subscribers.listeners[]": _LISTENER,
+    "spec.subscribers.listeners[]": [*_LISTENER, *_LISTENER_TLS],
     "spec.subscribers.service": _SERVICE,
     "spec.subscribers.service.annotations": _ANNOTATIONS,
     "spec.subscribers.service.loadBalancerSourceRanges[]": [

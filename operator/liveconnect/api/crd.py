@@ -25,6 +25,7 @@ LIST_MAPS = {
     "spec.subscribers.listeners": ["name"],
     "status.conditions": ["type"],
     "status.nodes": ["name"],
+    "status.certificates": ["field"],
 }
 LIST_SETS = {
     "spec.auth.tokens[].jwt.audiences",

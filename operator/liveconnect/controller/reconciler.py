@@ -17,7 +17,10 @@ from prometheus_client import Counter, Histogram
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.adapters.broker import BrokerError, Brokers
+from liveconnect.controller.adapters.expiry import ExpiryMetric
+from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
+from liveconnect.controller.adapters.placeholder import make_placeholder
 from liveconnect.controller.model.actions import (
     Action,
     Apply,
@@ -26,6 +29,7 @@ from liveconnect.controller.model.actions import (
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    ReloadCertificates,
     StopListeners,
     SuspendNode,
 )
@@ -33,6 +37,7 @@ from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool
+from liveconnect.controller.model.tls import tls_uses
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
 from liveconnect.controller.planner.plan import Plan, plan
@@ -76,6 +81,8 @@ class Reconciler:
     memory: Memory = field(default_factory=Memory)
     credentials: Credentials | None = None
     failures: int = 0
+    handshakes: Handshakes = field(default_factory=Handshakes)
+    expiry: ExpiryMetric = field(default_factory=ExpiryMetric)
 
     async def reconcile(self, body: Manifest) -> timedelta:
         """Make one pass and say after how long the next is due."""
@@ -100,10 +107,13 @@ class Reconciler:
     async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
         names = Names(cluster.name, cluster.namespace, self.settings.cluster_domain)
         self.credentials = self.credentials or await self._credentials(names)
+        if tls_uses(cluster) and not self.credentials.placeholder:
+            self.credentials = replace(self.credentials, placeholder=make_placeholder())
         digests, missing = await self._references(cluster)
-        observed = await self._observe(cluster, body, missing)
+        observed = await self._observe(cluster, names, body, missing, now)
         decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
         self.memory = decided.memory
+        self.expiry.say(cluster.namespace, cluster.name, decided.status.certificates)
         await self._write_status(body, decided)
         for event in decided.events:
             self.emit(body, event)
@@ -114,7 +124,12 @@ class Reconciler:
         return decided.resync
 
     async def _observe(
-        self, cluster: Cluster, body: Manifest, missing: tuple[str, ...]
+        self,
+        cluster: Cluster,
+        names: Names,
+        body: Manifest,
+        missing: tuple[str, ...],
+        now: datetime,
     ) -> Observed:
         pods = tuple(pod_view(p) for p in self.children.pods(cluster.namespace, cluster.name))
         assert self.credentials is not None  # noqa: S101 - set by the pass
@@ -128,9 +143,35 @@ class Reconciler:
                 if not c["metadata"].get("deletionTimestamp")
             },
             missing_references=missing,
+            secrets=await self._certificate_secrets(cluster, names),
+            handshakes=await self._handshakes(cluster, pods, now),
             status=dict(body.get("status") or {}),
             memory=self.memory,
         )
+
+    async def _certificate_secrets(
+        self, cluster: Cluster, names: Names
+    ) -> dict[str, dict[str, bytes]]:
+        """Content of the Secrets with certificates; those that do not exist are left out.
+
+        The pools' own are read here, too: a watch may not have them yet, and the last good
+        certificate would be lost.
+        """
+        uses = tls_uses(cluster)
+        wanted = sorted({s for use in uses for s in (*use.secrets, names.tls(use.pool))})
+        found = await asyncio.gather(*(self._content(cluster.namespace, s) for s in wanted))
+        return {s: data for s, data in zip(wanted, found, strict=True) if data is not None}
+
+    async def _handshakes(
+        self, cluster: Cluster, pods: tuple[PodView, ...], now: datetime
+    ) -> dict[tuple[str, int], str]:
+        ports = [
+            (pod.name, pod.ip, use.port)
+            for use in tls_uses(cluster)
+            for pod in pods
+            if pod.pool is use.pool and pod.ip and not pod.deleting
+        ]
+        return await self.handshakes.observe(ports, now, stale=bool(self.memory.reloads))
 
     async def _credentials(self, names: Names) -> Credentials:
         """Read back what was generated, or generate it: the Secrets are the only copy."""
@@ -140,14 +181,21 @@ class Reconciler:
             cookie=broker.get("cookie") or secrets.token_hex(32),
             api_key=broker.get("api-key") or secrets.token_hex(32),
             presence_password=presence.get("password") or secrets.token_hex(32),
+            placeholder=broker.get("placeholder.pem", ""),
         )
 
     async def _secret(self, namespace: str, name: str) -> dict[str, str] | None:
+        data = await self._content(namespace, name)
+        if data is None:
+            return None
+        return {key: value.decode(errors="replace") for key, value in data.items()}
+
+    async def _content(self, namespace: str, name: str) -> dict[str, bytes] | None:
         found = await self.kube.get(ObjectKey("v1", "Secret", namespace, name))
         if found is None:
             return None
         data: dict[str, Any] = found.get("data") or {}
-        return {key: b64decode(value).decode(errors="replace") for key, value in data.items()}
+        return {key: b64decode(value) for key, value in data.items()}
 
     async def _references(self, cluster: Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
         """Digests of the Secrets that the object refers to, and what is missing, in words."""
@@ -216,6 +264,8 @@ class Reconciler:
                 await self.brokers.migrate(ips[via], api_key, node)
             case ForgetNode(via, node):
                 await self.brokers.command(ips[via], api_key, "cluster/leave", node=node)
+            case ReloadCertificates(pod):
+                await self.brokers.reload_certificates(ips[pod], api_key)
 
     async def _join(self, pod: PodView, discovery: str) -> None:
         """Tell a node to join; a refusal is remembered, the next passes decide what it means."""
@@ -342,12 +392,16 @@ async def run(
     reconciler: Reconciler, current: Callable[[], Manifest | None], wake: asyncio.Event
 ) -> None:
     """Reconcile for as long as the object exists: on every wake, and at the latest when due."""
-    while (body := current()) is not None:
-        wake.clear()
-        due = await reconciler.reconcile(body)
-        try:
-            await asyncio.wait_for(wake.wait(), due.total_seconds())
-            # Changes come in bursts (a StatefulSet, its pods, their endpoints): one pass for all.
-            await asyncio.sleep(0.2)
-        except TimeoutError:
-            continue
+    try:
+        while (body := current()) is not None:
+            wake.clear()
+            due = await reconciler.reconcile(body)
+            try:
+                await asyncio.wait_for(wake.wait(), due.total_seconds())
+                # Changes come in bursts (a StatefulSet, its pods, their endpoints): one pass for
+                # all.
+                await asyncio.sleep(0.2)
+            except TimeoutError:
+                continue
+    finally:
+        reconciler.expiry.forget()

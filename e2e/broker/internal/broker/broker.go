@@ -46,11 +46,12 @@ type Broker struct {
 	mu       sync.Mutex
 	stopped  map[string]bool // listeners that are suspended
 	dirty    atomic.Bool
+	pems     *pemCache
 }
 
 // New makes the server; it reads its sessions and retained messages from disk.
 func New(conf *config.Config, node *cluster.Node, data string, log *slog.Logger) (*Broker, error) {
-	b := &Broker{Webhooks: webhooks.New(), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}}
+	b := &Broker{Webhooks: webhooks.New(), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}, pems: newPemCache()}
 	quiet := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelError}))
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumInflight = 65000
@@ -93,6 +94,12 @@ func (b *Broker) Start() error {
 			err = b.server.AddListener(listeners.NewTCP(settings))
 		case "ws":
 			err = b.server.AddListener(listeners.NewWebsocket(settings))
+		case "ssl":
+			settings.TLSConfig = b.pems.tlsConfig(l.TLS)
+			err = b.server.AddListener(listeners.NewTCP(settings))
+		case "wss":
+			settings.TLSConfig = b.pems.tlsConfig(l.TLS)
+			err = b.server.AddListener(listeners.NewWebsocket(settings))
 		}
 		if err != nil {
 			return err
@@ -107,6 +114,12 @@ func (b *Broker) Start() error {
 	return nil
 }
 
+// ClearPemCache makes the next handshakes read certificates anew; connections stay.
+func (b *Broker) ClearPemCache() { b.pems.Clear() }
+
+// mqttListeners are the types that a leave suspends.
+var mqttListeners = map[string]bool{"tcp": true, "ws": true, "ssl": true, "wss": true}
+
 // Stop cuts every client at once and calls no hook, like SIGTERM to VerneMQ.
 func (b *Broker) Stop() {
 	b.stopping.Store(true)
@@ -118,7 +131,7 @@ func (b *Broker) Suspend() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, l := range b.conf.Listeners {
-		if open, ok := b.server.Listeners.Get(l.Name); ok && (l.Type == "tcp" || l.Type == "ws") && !b.stopped[l.Name] {
+		if open, ok := b.server.Listeners.Get(l.Name); ok && mqttListeners[l.Type] && !b.stopped[l.Name] {
 			open.Close(func(string) {})
 			b.stopped[l.Name] = true
 		}

@@ -22,6 +22,14 @@ var knownKeys string
 type Listener struct {
 	Type, Name, Address    string
 	MaxConnections, Accept int
+	TLS                    TLS
+}
+
+// TLS are the options of an ssl or wss listener.
+type TLS struct {
+	CertFile, KeyFile, CAFile string
+	Versions                  []string
+	RequireCertificate        bool
 }
 
 // Hook is one registered webhook.
@@ -71,9 +79,29 @@ func Load(etc string) (*Config, error) {
 		hook.Name = name
 		c.Hooks = append(c.Hooks, *hook)
 	}
+	for i := range c.Listeners {
+		c.Listeners[i].TLS = c.tls(c.Listeners[i])
+	}
 	sort.Slice(c.Hooks, func(i, j int) bool { return c.Hooks[i].Name < c.Hooks[j].Name })
 	sort.Slice(c.Listeners, func(i, j int) bool { return c.Listeners[i].Name < c.Listeners[j].Name })
 	return c, c.readErlang(etc)
+}
+
+// tls reads a listener's own options, then those of its type, then VerneMQ's default.
+func (c *Config) tls(l Listener) TLS {
+	option := func(name, otherwise string) string {
+		for _, key := range []string{"listener." + l.Type + "." + l.Name + "." + name, "listener." + l.Type + "." + name} {
+			if value, ok := c.Values[key]; ok {
+				return value
+			}
+		}
+		return otherwise
+	}
+	return TLS{
+		CertFile: option("certfile", ""), KeyFile: option("keyfile", ""), CAFile: option("cafile", ""),
+		Versions:           strings.Split(option("tls_version", "tlsv1.2"), ","),
+		RequireCertificate: option("require_certificate", "off") == "on",
+	}
 }
 
 func (c *Config) take(key, value string, hooks map[string]*Hook) error {

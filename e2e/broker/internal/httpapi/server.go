@@ -103,7 +103,7 @@ var commands = map[string]command{
 	"webhooks/show":            showWebhooks,
 	"api-key/add":              addKey,
 	"node/status":              func(a *api, _ url.Values) (int, any) { return showCluster(a, nil) },
-	"tls/clear-pem-cache":      func(*api, url.Values) (int, any) { return text("Done") },
+	"tls/clear-pem-cache":      clearPemCache,
 }
 
 func (a *api) command(w http.ResponseWriter, r *http.Request) {
@@ -204,6 +204,12 @@ func showWebhooks(a *api, _ url.Values) (int, any) {
 		rows = append(rows, map[string]any{"hook": h.Hook, "endpoint": h.Endpoint, "base64payload": true, "response_timeout": h.Timeout.Milliseconds()})
 	}
 	return table(rows)
+}
+
+// clearPemCache does it and fails afterwards, as recorded.
+func clearPemCache(a *api, _ url.Values) (int, any) {
+	a.broker.ClearPemCache()
+	return 500, nil
 }
 
 func addKey(a *api, q url.Values) (int, any) {

@@ -36,6 +36,7 @@ from liveconnect.api.v1alpha1.pools import (
     ExternalTrafficPolicy,
     Listener,
     ListenerProtocol,
+    ListenerTls,
     PublisherPool,
     Resources,
     ScaleDown,
@@ -43,6 +44,7 @@ from liveconnect.api.v1alpha1.pools import (
     Storage,
     SubscriberPool,
     SubscriberService,
+    TlsVersion,
 )
 from liveconnect.api.v1alpha1.services import (
     CLIENT_TOPIC,
@@ -58,6 +60,7 @@ from liveconnect.api.v1alpha1.services import (
 )
 from liveconnect.api.v1alpha1.status import (
     AutoscalingStatus,
+    CertificateStatus,
     Condition,
     ConditionStatus,
     DrainStatus,
@@ -86,6 +89,7 @@ __all__ = [
     "AutoscalingStatus",
     "Broker",
     "Caller",
+    "CertificateStatus",
     "Cluster",
     "Condition",
     "ConditionStatus",
@@ -100,6 +104,7 @@ __all__ = [
     "Jwt",
     "Listener",
     "ListenerProtocol",
+    "ListenerTls",
     "LocalObjectReference",
     "ManagedStore",
     "Netsplit",
@@ -119,6 +124,7 @@ __all__ = [
     "Storage",
     "SubscriberPool",
     "SubscriberService",
+    "TlsVersion",
     "TokenProvider",
     "TopicAction",
     "TopicRule",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from liveconnect.api.v1alpha1.base import ApiModel, Duration, NamespaceName
+from liveconnect.api.v1alpha1.base import ApiModel, Duration, NamespaceName, ObjectName
 
 #: A Kubernetes quantity (apimachinery resource.Quantity) that is not negative, integer or string.
 Quantity = Annotated[
@@ -51,7 +51,34 @@ class ListenerProtocol(StrEnum):
     """What a listener speaks."""
 
     MQTT = "MQTT"
+    MQTTS = "MQTTS"
     WS = "WS"
+    WSS = "WSS"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is TLS."""
+        return self in {ListenerProtocol.MQTTS, ListenerProtocol.WSS}
+
+
+class TlsVersion(StrEnum):
+    """Versions of TLS that can be the least one."""
+
+    TLS12 = "1.2"
+    TLS13 = "1.3"
+
+
+class ListenerTls(ApiModel):
+    """The certificate of a listener, and whose clients it takes."""
+
+    secretName: ObjectName
+    """Secret with `tls.crt` (the certificate, then its intermediates) and `tls.key`, made by hand
+    or by cert-manager. A renewed one is served without a restart."""
+    clientCASecretName: ObjectName | None = None
+    """Secret with `ca.crt`: only clients with a certificate of these authorities may connect
+    (mutual TLS). They need their access token all the same."""
+    minVersion: TlsVersion = TlsVersion.TLS12
+    """Least version of TLS."""
 
 
 class Listener(ApiModel):
@@ -60,7 +87,8 @@ class Listener(ApiModel):
     name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]
     """Name of the listener and of the Service's port."""
     protocol: ListenerProtocol = ListenerProtocol.MQTT
-    """`MQTT` (over TCP) or `WS` (MQTT over WebSocket, path `/mqtt`)."""
+    """`MQTT` (over TCP), `WS` (MQTT over WebSocket, path `/mqtt`), `MQTTS` and `WSS` (the same
+    over TLS)."""
     port: Port
     """Port in the pod, and on the Service unless `servicePort` says otherwise."""
     servicePort: Port | None = None
@@ -70,7 +98,10 @@ class Listener(ApiModel):
     set. Only with `service.type` `NodePort` or `LoadBalancer`."""
     proxyProtocol: bool = False
     """Whether the load balancer sends the PROXY protocol (version 1 or 2), which tells the broker
-    the client's real address. A connection without it is then reset."""
+    the client's real address. A connection without it is then reset. Not with `MQTTS` and `WSS`:
+    VerneMQ has it for plain connections only."""
+    tls: ListenerTls | None = None
+    """Certificate; needed by `MQTTS` and `WSS`."""
 
 
 class ServiceType(StrEnum):

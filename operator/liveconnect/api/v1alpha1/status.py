@@ -99,6 +99,23 @@ class AutoscalingStatus(ApiModel):
     """When the operator changed the number of nodes last."""
 
 
+class CertificateStatus(ApiModel):
+    """One certificate, as its Secret holds it and as the nodes serve it."""
+
+    field: str
+    """What it is for, such as `spec.subscribers.listeners[mqtts].tls`."""
+    secretName: str
+    """The Secret."""
+    serial: str = ""
+    """Serial number (hexadecimal) of the certificate that shall be served; empty without one."""
+    notAfter: datetime | None = None
+    """When it expires."""
+    served: str = ""
+    """Nodes that were seen to serve exactly this certificate, of those that run: `2/3`."""
+    problem: str = ""
+    """What is wrong with the Secret and what to do; empty when nothing is."""
+
+
 class Endpoints(ApiModel):
     """Where to connect."""
 
@@ -137,5 +154,7 @@ class Status(ApiModel):
     """Every broker node."""
     reconciled: str = ""
     """Value of the annotation `liveconnect.io/reconcile` that was last acted on."""
+    certificates: list[CertificateStatus] = []
+    """Every certificate of a listener."""
     selector: str = ""
     """Label selector of the subscriber pods, for `kubectl scale` and HPA."""

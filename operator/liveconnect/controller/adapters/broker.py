@@ -49,6 +49,9 @@ class Brokers(Protocol):
     async def migrate(self, ip: str, api_key: str, node: str) -> None:
         """Evacuate a suspended node."""
 
+    async def reload_certificates(self, ip: str, api_key: str) -> None:
+        """Make the node read its certificates anew for the next handshakes."""
+
 
 class HttpBrokers:
     """The brokers over HTTP, by pod IP."""
@@ -126,6 +129,16 @@ class HttpBrokers:
             await self._run(ip, api_key, "cluster/leave", params, _MIGRATE)
         except BrokerError as error:
             _LOG.info("leave of %s: %s; the member lists will tell", node, error)
+
+    async def reload_certificates(self, ip: str, api_key: str) -> None:
+        """Clear the node's cache of PEM files.
+
+        It does so, but says that it failed (2.1.2, recorded): only a handshake tells.
+        """
+        try:
+            await self._run(ip, api_key, "tls/clear-pem-cache", {}, _COMMAND)
+        except BrokerError as error:
+            _LOG.debug("%s; a handshake will tell", error)
 
     async def _run(
         self,

@@ -73,6 +73,13 @@ class ForgetNode:
     node: str
 
 
+@dataclass(frozen=True)
+class ReloadCertificates:
+    """Make a node read its certificates anew, for the next handshakes; connections stay."""
+
+    pod: str
+
+
 Action = (
     Apply
     | Delete
@@ -82,4 +89,5 @@ Action = (
     | DisconnectClients
     | EvacuateNode
     | ForgetNode
+    | ReloadCertificates
 )

@@ -15,6 +15,9 @@ class Credentials:
     """Key of the brokers' management API."""
     presence_password: str
     """Password of the managed presence store."""
+    placeholder: str = ""
+    """Certificate and key (PEM) that nobody trusts, for listeners without any; empty while no
+    listener has TLS."""
 
     def __repr__(self) -> str:
         return "Credentials(…)"

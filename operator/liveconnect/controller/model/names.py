@@ -63,6 +63,10 @@ class Names:
         """StatefulSet, Service, ConfigMap and PodDisruptionBudget of a pool."""
         return f"{self.cluster}-{pool.value}"
 
+    def tls(self, pool: Pool) -> str:
+        """The Secret with the certificates that a pool serves."""
+        return f"{self.pool(pool)}-tls"
+
     def pod(self, pool: Pool, ordinal: int) -> str:
         """A broker pod."""
         return f"{self.pool(pool)}-{ordinal}"

@@ -102,6 +102,8 @@ class Memory:
     """What the autoscaler recommended within its window, oldest first."""
     announced: frozenset[tuple[str, str]] = frozenset()
     """Reasons and messages of what the last pass did: said again only after it stopped."""
+    reloads: Mapping[str, datetime] = field(default_factory=dict)
+    """Pods that were told to read their certificates anew, and when."""
     applied: Mapping[ObjectKey, int] = field(default_factory=dict)
     """Children that this process applied, and the generation that they had afterwards (0 for
     kinds without one): another generation means that somebody else edited the child."""
@@ -120,6 +122,12 @@ class Observed:
     """Names of the brokers' volume claims, to their uid."""
     missing_references: tuple[str, ...] = ()
     """What the spec refers to and does not exist, in words."""
+    secrets: Mapping[str, dict[str, bytes]] = field(default_factory=dict, repr=False)
+    """Content of the Secrets with certificates that exist: those that the spec refers to, and the
+    pools' own."""
+    handshakes: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """What a pod showed on a port: the fingerprint of its certificate, empty when the handshake
+    failed. Ports that are not open are left out."""
     status: Manifest = field(default_factory=dict)
     """The object's status as it is."""
     memory: Memory = field(default_factory=Memory)

@@ -18,6 +18,8 @@ from liveconnect.controller.model.departure import Purpose
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
+from liveconnect.controller.planner.certificate_report import certificate_verdict
+from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
@@ -36,6 +38,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     membership: Membership,
     rollout: Rollout,
     drain: DrainStatus | None,
+    certificates: Certificates,
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
 ) -> list[Condition]:
@@ -45,6 +48,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "SubscribersReady": _pool_ready(observed, pools[Pool.SUBSCRIBER], Pool.SUBSCRIBER),
         "MeshVerified": _mesh(membership),
         "PresenceReady": _presence(cluster, names, observed),
+        "CertificatesReady": certificate_verdict(certificates, now),
         "AuthReady": _workload(observed, "Deployment", names, names.auth),
         "GatewayReady": _workload(observed, "Deployment", names, names.gateway),
     }

@@ -13,6 +13,8 @@ from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import LoadSample, Memory, Observed, Pool
+from liveconnect.controller.planner.certificate_report import certificate_news
+from liveconnect.controller.planner.certificates import plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
@@ -63,6 +65,7 @@ def plan(
     )
     rollout = plan_rollout(names, observed, membership, now)
     intent = decide(names, size, observed, membership, rollout, now)
+    certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     desired = render(
         cluster,
         settings,
@@ -70,6 +73,7 @@ def plan(
             credentials=credentials,
             replicas=intent.replicas,
             departure=intent.departure,
+            certificates=certificates.files,
             secret_digests=secret_digests,
         ),
     )
@@ -88,6 +92,7 @@ def plan(
         *membership.actions,
         *((step.action,) if step.action else ()),
         *_replacements(names, intent, rollout, membership),
+        *certificates.actions,
     )
     if cluster.paused:
         actions = ()
@@ -97,13 +102,25 @@ def plan(
         revisions=rollout.revisions or {},
         samples=_samples(observed, now),
         recommendations=size.scale.recommendations if size.scale else (),
+        reloads=certificates.reloads,
     )
     events = () if cluster.paused else announce(names, size, intent, actions, observed)
+    told = certificate_news(certificates, observed.status, now)
+    events = (*events, *(Event(*one) for one in told))
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
     drain = size.departure and progress(size.departure, budget, observed, memory, now)
     status = summarise(
-        cluster, names, observed, size, membership, rollout, drain or None, memory, now
+        cluster,
+        names,
+        observed,
+        size,
+        membership,
+        rollout,
+        drain or None,
+        certificates,
+        memory,
+        now,
     )
     news = tuple(e for e in events if (e.reason, e.message) not in said)
     calm = not actions and membership.converged and not _under_way(intent, rollout, status)

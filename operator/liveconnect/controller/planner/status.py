@@ -18,6 +18,8 @@ from liveconnect.api.v1alpha1 import (
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import MQTT_PORT, SERVICE_PORT, Names
 from liveconnect.controller.model.observed import Memory, Observed, Pool
+from liveconnect.controller.planner.certificate_report import certificate_rows
+from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.conditions import conditions
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.rollout import Rollout
@@ -33,6 +35,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     membership: Membership,
     rollout: Rollout,
     drain: DrainStatus | None,
+    certificates: Certificates,
     memory: Memory,
     now: datetime,
 ) -> Status:
@@ -42,7 +45,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     return Status(
         observedGeneration=cluster.generation,
         conditions=conditions(
-            cluster, names, observed, size, membership, rollout, drain, pools, now
+            cluster, names, observed, size, membership, rollout, drain, certificates, pools, now
         ),
         clients=subscribers.connections,
         rate=f"{subscribers.connectsPerMinute}/min",
@@ -54,6 +57,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
         nodes=_nodes(observed, membership),
         # A new process remembers nothing: what was acted on before stays said.
         reconciled=memory.reconciled or observed.status.get("reconciled", ""),
+        certificates=certificate_rows(certificates),
         selector=",".join(f"{k}={v}" for k, v in names.selector("subscriber").items()),
     )
 

@@ -64,15 +64,18 @@ def _secret(name: str, content: dict[str, str]) -> Manifest:
 
 def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple[str, Manifest]]:
     credentials = inputs.credentials
-    broker = _secret(names.broker, {"cookie": credentials.cookie, "api-key": credentials.api_key})
-    if not managed:
-        return [("broker", broker)]
-    password = credentials.presence_password
-    url = f"redis://:{password}@{names.host(names.presence)}:{PRESENCE_PORT}/0"
-    return [
-        ("broker", broker),
-        ("presence", _secret(names.presence, {"password": password, "url": url})),
+    placeholder = {"placeholder.pem": credentials.placeholder} if credentials.placeholder else {}
+    content = {"cookie": credentials.cookie, "api-key": credentials.api_key, **placeholder}
+    secrets = [
+        ("broker", _secret(names.broker, content)),
+        *((p.value, _secret(names.tls(p), dict(f))) for p, f in inputs.certificates.items()),
     ]
+    if managed:
+        password = credentials.presence_password
+        url = f"redis://:{password}@{names.host(names.presence)}:{PRESENCE_PORT}/0"
+        content = {"password": password, "url": url}
+        secrets.append(("presence", _secret(names.presence, content)))
+    return secrets
 
 
 def _config_maps(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[str, Manifest]]:

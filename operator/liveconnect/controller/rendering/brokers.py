@@ -13,6 +13,7 @@ from liveconnect.controller.model.names import (
     Names,
 )
 from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.model.tls import TLS_DIRECTORY
 from liveconnect.controller.rendering import configuration
 from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
@@ -110,6 +111,8 @@ def stateful_set(
         resources=json.loads(source.resources.model_dump_json(exclude_defaults=True)),
         config_map=names.pool(pool),
         secret=names.broker,
+        tls_secret=names.tls(pool) if configuration.tls_options(cluster, pool) else None,
+        tls_directory=TLS_DIRECTORY,
         storage_class=source.storage.storageClassName,
         storage_size=source.storage.size,
     )

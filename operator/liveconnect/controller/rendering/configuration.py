@@ -24,6 +24,7 @@ from liveconnect.api.v1alpha1 import (
     ListenerProtocol,
     Netsplit,
     ServiceAccountReference,
+    TlsVersion,
 )
 from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
@@ -35,6 +36,7 @@ from liveconnect.controller.model.names import (
     Names,
 )
 from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.model.tls import TLS_DIRECTORY, tls_uses
 from liveconnect.controller.rendering.engine import render_text
 
 NETSPLIT_SWITCHES = tuple(
@@ -64,7 +66,13 @@ DEFAULT_OPTIONS = {
     "max_online_messages": "1000",
     "vmq_webhooks.pool_timeout": "30000",
 }
-_TYPES = {ListenerProtocol.MQTT: "tcp", ListenerProtocol.WS: "ws"}
+_TYPES = {
+    ListenerProtocol.MQTT: "tcp",
+    ListenerProtocol.MQTTS: "ssl",
+    ListenerProtocol.WS: "ws",
+    ListenerProtocol.WSS: "wss",
+}
+_TLS_VERSIONS = {TlsVersion.TLS12: "tlsv1.2,tlsv1.3", TlsVersion.TLS13: "tlsv1.3"}
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,33 @@ def hooks(names: Names, pool: Pool) -> list[Hook]:
     ]
 
 
+def tls_options(cluster: Cluster, pool: Pool) -> dict[str, list[tuple[str, str]]]:
+    """Options of each listener with TLS, by its name.
+
+    Certificate and key are one file: two could be of two renewals for a moment (ADR 0011).
+    """
+    options: dict[str, list[tuple[str, str]]] = {}
+    for use in tls_uses(cluster):
+        if use.pool is not pool:
+            continue
+        pair = f"{TLS_DIRECTORY}/{use.pair_file}"
+        options[use.listener] = [
+            ("certfile", pair),
+            ("keyfile", pair),
+            ("tls_version", _TLS_VERSIONS[use.min_version]),
+        ]
+        if use.authority_secret is not None:
+            options[use.listener] += [
+                ("cafile", f"{TLS_DIRECTORY}/{use.authority_file}"),
+                ("require_certificate", "on"),
+            ]
+    return options
+
+
 def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
     """`vernemq.conf` of a pool."""
     broker: Broker = cluster.spec.broker
+    tls = tls_options(cluster, pool)
     return render_text(
         "vernemq.conf.j2",
         accept_eula=broker.acceptEULA and is_official_image(broker.image),
@@ -125,6 +157,7 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
                 "name": item.name,
                 "port": item.port,
                 "proxy_protocol": item.proxyProtocol,
+                "tls": tls.get(item.name, []),
             }
             for item in listeners(cluster, pool)
         ],

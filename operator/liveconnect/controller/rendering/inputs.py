@@ -32,5 +32,7 @@ class RenderInputs:
     """Pods of each pool: a pod that leaves counts until it has left."""
     departure: Departure | None = None
     """The node that is taken out of service; written down on its StatefulSet."""
+    certificates: Mapping[Pool, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Content of the pools' own Secrets with certificates, by file name."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,14 @@ EVENTS = (
 class Node:
     """One process; the folder is its disk."""
 
-    def __init__(self, address: str, folder: Path, hooks: str, cookie: str = "secret") -> None:
+    def __init__(
+        self,
+        address: str,
+        folder: Path,
+        hooks: str,
+        cookie: str = "secret",
+        extra: Sequence[str] = (),
+    ) -> None:
         self.address = address
         self.name = f"VerneMQ@{address}"
         self._folder = folder
@@ -48,6 +55,7 @@ class Node:
             f"listener.tcp.mqtt = {address}:1883",
             f"listener.vmq.clustering = {address}:44053",
             f"listener.http.default = {address}:8888",
+            *extra,
         ]  # fmt: skip
         for hook in (*AUTH, *EVENTS):
             lines += [

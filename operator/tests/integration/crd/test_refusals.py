@@ -126,6 +126,43 @@ BAD: list[tuple[str, Any, str, str]] = [
         "spec.subscribers.listeners[0].name",
         "should match",
     ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "protocol": "MQTTS"}],
+        "spec.subscribers.listeners[0].tls",
+        "set tls.secretName",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "tls": {"secretName": "devices"}}],
+        "spec.subscribers.listeners[0].tls",
+        "set protocol: MQTTS or WSS",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "protocol": "WSS", "tls": {"secretName": "No_Name"}}],
+        "spec.subscribers.listeners[0].tls.secretName",
+        "should match",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "protocol": "WSS", "tls": {"secretName": "a", "minVersion": "1.1"}}],
+        "spec.subscribers.listeners[0].tls.minVersion",
+        '"1.2", "1.3"',
+    ),
+    (
+        "spec.subscribers.listeners",
+        [
+            {
+                **_LISTENER,
+                "protocol": "MQTTS",
+                "tls": {"secretName": "a"},
+                "proxyProtocol": True,
+            }
+        ],
+        "spec.subscribers.listeners[0].proxyProtocol",
+        "end TLS at the load balancer",
+    ),
     ("spec.subscribers.listeners", [], "spec.subscribers.listeners", "at least 1 item"),
     (
         "spec.subscribers.listeners",

@@ -53,6 +53,7 @@ def test_objects_default_to_what_is_inside() -> None:
             if child.get("type") == "object" and child.get("properties") and name not in required:
                 optional = where in {
                     "spec.subscribers.autoscaling",
+                    "spec.subscribers.listeners[].tls",
                     "spec.auth.tokens[].jwt",
                     "spec.auth.tokens[].jwt.jwksSecretRef",
                     "spec.auth.tokens[].introspection",

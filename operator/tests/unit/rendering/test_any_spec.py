@@ -24,7 +24,10 @@ LISTENERS = st.lists(
     st.fixed_dictionaries(
         {"name": WORDS, "port": st.integers(1024, 4000)},
         optional={
-            "protocol": st.sampled_from(["MQTT", "WS"]),
+            "protocol": st.sampled_from(["MQTT", "WS", "MQTTS", "WSS"]),
+            "tls": st.fixed_dictionaries(
+                {"secretName": WORDS}, optional={"clientCASecretName": WORDS}
+            ),
             "servicePort": st.integers(1, 4000),
             "nodePort": st.integers(30000, 32767),
             "proxyProtocol": st.booleans(),
