@@ -256,8 +256,7 @@ class Reconciler:
             case StopListeners(pod):
                 await self.brokers.stop_listeners(ips[pod], api_key)
             case DisconnectClients(pod, node, count):
-                flags = {"count": str(count), "--node": node}
-                await self.brokers.command(ips[pod], api_key, "session/disconnect/batch", **flags)
+                await self.brokers.disconnect(ips[pod], api_key, node, count)
             case SuspendNode(pod, node):
                 await self.brokers.command(ips[pod], api_key, "cluster/leave", node=node)
             case EvacuateNode(via, node):

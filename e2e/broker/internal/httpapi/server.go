@@ -92,18 +92,19 @@ func (a *api) authorized(r *http.Request) bool {
 type command func(a *api, q url.Values) (int, any)
 
 var commands = map[string]command{
-	"cluster/show":             showCluster,
-	"cluster/join":             join,
-	"cluster/leave":            leave,
-	"listener/show":            showListeners,
-	"listener/stop":            stopListener,
-	"session/show":             showSessions,
-	"session/disconnect":       disconnect,
-	"session/disconnect/batch": disconnectBatch,
-	"webhooks/show":            showWebhooks,
-	"api-key/add":              addKey,
-	"node/status":              func(a *api, _ url.Values) (int, any) { return showCluster(a, nil) },
-	"tls/clear-pem-cache":      clearPemCache,
+	"cluster/show":               showCluster,
+	"cluster/join":               join,
+	"cluster/leave":              leave,
+	"listener/show":              showListeners,
+	"listener/stop":              stopListener,
+	"session/show":               showSessions,
+	"session/disconnect":         disconnect,
+	"session/disconnect/batch":   disconnectBatch,
+	"session/disconnect/clients": disconnectClients,
+	"webhooks/show":              showWebhooks,
+	"api-key/add":                addKey,
+	"node/status":                func(a *api, _ url.Values) (int, any) { return showCluster(a, nil) },
+	"tls/clear-pem-cache":        clearPemCache,
 }
 
 func (a *api) command(w http.ResponseWriter, r *http.Request) {
@@ -220,6 +221,14 @@ func addKey(a *api, q url.Values) (int, any) {
 func disconnect(a *api, q url.Values) (int, any) {
 	_, cleanup := q["--cleanup"]
 	a.broker.Disconnect(q.Get("client-id"), cleanup)
+	return text("Done")
+}
+
+func disconnectClients(a *api, q url.Values) (int, any) {
+	_, cleanup := q["--cleanup"]
+	for _, id := range strings.Split(q.Get("client-ids"), ",") {
+		a.broker.Disconnect(id, cleanup)
+	}
 	return text("Done")
 }
 

@@ -49,12 +49,11 @@ class StopListeners:
 
 @dataclass(frozen=True)
 class DisconnectClients:
-    """Disconnect some clients of a node, chosen by chance; they connect to other nodes."""
+    """Disconnect some of a node's connected clients; they connect to other nodes."""
 
     pod: str
     node: str
     count: int
-    """Sessions to draw, from connected and offline ones alike."""
 
 
 @dataclass(frozen=True)

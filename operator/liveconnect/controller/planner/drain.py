@@ -135,22 +135,16 @@ def _batch(  # noqa: PLR0913 - the pass, taken apart
     memory: Memory,
     now: datetime,
 ) -> DrainStep:
-    """Disconnect as many as the budget allows now.
-
-    VerneMQ draws from all sessions of the node, offline ones included (README, section 3): so many
-    are asked for that the expected number of connected ones is the allowance.
-    """
+    """Disconnect as many as the budget allows now."""
     if departure.pool is Pool.PUBLISHER:
         allowed = view.connections  # backends' own sessions: a handful, and no device notices
     else:
         allowed = min(allowance(budget, observed, memory.cuts, now), view.connections)
     if allowed <= 0:
         return DrainStep(None, memory)
-    sessions = max(view.queues, view.connections)
-    count = min(math.ceil(allowed * sessions / view.connections), sessions)
     window = max(duration(budget.per), timedelta(minutes=1))
     cuts = (*(c for c in memory.cuts if now - c.at < window), Cut(now, allowed))
-    step = DisconnectClients(pod=departure.pod, node=node, count=count)
+    step = DisconnectClients(pod=departure.pod, node=node, count=allowed)
     return DrainStep(step, replace(memory, cuts=cuts))
 
 

@@ -1,0 +1,62 @@
+"""The operator's adapter drains a node: listeners stop, named clients are disconnected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import aiohttp
+
+from liveconnect.controller.adapters.broker import HttpBrokers
+from liveconnect.controller.model.observed import BrokerView, PodView, Pool
+from tests.contract.broker.node import KEY, Node, eventually
+from tests.contract.broker.test_contract import Client
+
+T = TypeVar("T")
+
+
+def with_brokers(use: Callable[[HttpBrokers], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with aiohttp.ClientSession() as session:
+            return await use(HttpBrokers(session))
+
+    return asyncio.run(run())
+
+
+def view(node: Node) -> BrokerView:
+    pod = PodView(name="n", pool=Pool.SUBSCRIBER, ip=node.address, ready=True, deleting=False)
+    return with_brokers(lambda brokers: brokers.observe([pod], KEY))["n"]
+
+
+def disconnect(node: Node, count: int) -> None:
+    with_brokers(lambda brokers: brokers.disconnect(node.address, KEY, node.name, count))
+
+
+def test_stopped_listeners_take_nobody_and_keep_their_clients(node: Node) -> None:
+    phone = Client(node, "phone")
+    for _ in range(2):  # again, as after an operator's restart
+        with_brokers(lambda brokers: brokers.stop_listeners(node.address, KEY))
+    assert view(node).suspended
+    assert view(node).connections == 1
+    assert node.get("/health")[0] == 503
+    assert phone.connected
+    phone.close()
+
+
+def test_only_connected_clients_count_and_odd_names_name_nobody_else(node: Node) -> None:
+    away = [Client(node, f"away-{n}", clean=False) for n in range(20)]
+    for phone in away:
+        phone.close()
+    names = ["here-1", "here-2", "here-3", "odd,here-9", "odd & more"]
+    here = [Client(node, name) for name in names]
+    unnameable = Client(node, 'odd" OR client_id != "')
+    eventually(lambda: view(node).connections == 6)
+    disconnect(node, 2)
+    eventually(lambda: view(node).connections in {4, 5})  # the one that is left may be of the two
+    disconnect(node, 100)
+    eventually(lambda: view(node).connections == 1)
+    assert unnameable.connected
+    eventually(lambda: view(node).queues == 21)
+    for phone in (*here, unnameable):
+        phone.close()
