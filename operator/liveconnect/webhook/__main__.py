@@ -7,7 +7,6 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -20,12 +19,11 @@ from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import Issuer, TokenVerifier
-from liveconnect.webhook.adapters.presence_queue import PresenceQueue
-from liveconnect.webhook.adapters.presence_store import PresenceStore
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
 from liveconnect.webhook.issuers import make_issuers, make_servers, why_not_ready
+from liveconnect.webhook.presence_parts import PresenceParts
 from liveconnect.webhook.routes import Routes, clients_only, hooks_only
 from liveconnect.webhook.settings import WebhookSettings
 
@@ -50,18 +48,6 @@ def make_policy(config: AuthConfig) -> Policy:
     return Policy(rules, config.publishers)
 
 
-def read_store_url(path: Path) -> str:
-    """Return the presence store's URL.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {type(error).__name__}") from None
-
-
 def _publish_metrics(issuers: Sequence[Issuer], verifier: TokenVerifier) -> None:
     for issuer in issuers:
         KEYS.labels(issuer.name() or issuer.kind.value).set_function(issuer.keys.count)
@@ -79,14 +65,13 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
     draining.install()
     async with aiohttp.ClientSession() as session:
         issuers, servers = make_issuers(config, session), make_servers(config, session)
-        store = PresenceStore(read_store_url(Path(config.presence_url_file)))
-        queue = PresenceQueue(store)
+        presence = PresenceParts.of(config, session)
         verifier = TokenVerifier(issuers)
         _publish_metrics(issuers, verifier)
         routes = Routes(
             AuthHooks(Identities(verifier, servers), make_policy(config), time.time, random.random),
-            PresenceHooks(queue),
-            Clients(verifier, config.readers, store, queue, time.time),
+            PresenceHooks(presence.queue),
+            Clients(verifier, config.readers, presence, time.time),
             lambda: why_not_ready(issuers, servers),
             draining,
         )
@@ -94,12 +79,12 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         # presence or keys quietly stand still.
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
-            background.append(tasks.create_task(queue.run()))
+            background += [tasks.create_task(work) for work in presence.background()]
             await _listen(routes, draining, settings)
-            await queue.flush(_FLUSH_SECONDS)
+            await presence.queue.flush(_FLUSH_SECONDS)
             for task in background:
                 task.cancel()
-        await store.close()
+        await presence.close()
 
 
 async def _listen(routes: Routes, draining: Draining, settings: WebhookSettings) -> None:

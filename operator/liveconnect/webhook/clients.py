@@ -10,9 +10,9 @@ import msgspec
 
 from liveconnect.common.problem import Problem
 from liveconnect.common.tokens import TokenKind, TokenRefusedError, TokenVerifier
-from liveconnect.webhook.adapters.presence_queue import PresenceQueue
-from liveconnect.webhook.adapters.presence_store import PresenceStore, StoreUnavailableError
+from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
 from liveconnect.webhook.presence import Record
+from liveconnect.webhook.presence_parts import PresenceParts
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="liveconnect"'}
 _SCHEME: Final = "bearer"
@@ -38,14 +38,12 @@ class Clients:
         self,
         verifier: TokenVerifier,
         readers: Iterable[str],
-        store: PresenceStore,
-        queue: PresenceQueue,
+        presence: PresenceParts,
         clock: Callable[[], float],
     ) -> None:
         self._verifier = verifier
         self._readers = frozenset(readers)
-        self._store = store
-        self._queue = queue
+        self._presence = presence
         self._clock = clock
 
     async def authorize(self, authorization: str) -> None:
@@ -76,7 +74,7 @@ class Clients:
             Problem: 404 if nothing is, 503 if the store does not answer.
         """
         try:
-            stored = await self._store.read([client_id])
+            stored = await self._presence.store.read([client_id])
         except StoreUnavailableError:
             raise Problem(503, "the presence store does not answer", {"Retry-After": "2"}) from None
         record = stored[client_id].record
@@ -85,7 +83,7 @@ class Clients:
         return self._view(record)
 
     def _view(self, record: Record) -> PresenceView:
-        oldest = self._queue.oldest_at
+        oldest = self._presence.queue.oldest_at
         stale = 0.0 if oldest is None else max(self._clock() - oldest / 1000, 0.0)
         return PresenceView(
             client_id=record.client_id,

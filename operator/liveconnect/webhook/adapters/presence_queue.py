@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from liveconnect.common.logs import get_logger
-from liveconnect.webhook.adapters.presence_store import (
-    Change,
-    StoredRecord,
-    StoreUnavailableError,
-)
-from liveconnect.webhook.presence import Event, transition
+from liveconnect.webhook.adapters.presence_writer import Store, write_events
+from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
+from liveconnect.webhook.presence import Event
 
 MAX_QUEUED: Final = 200_000
 """Events that wait at most, about 60 MB; the oldest are dropped beyond that."""
@@ -51,14 +48,11 @@ LAG: Final = Histogram(
 _log = get_logger(__name__)
 
 
-class Store(Protocol):
-    """What the queue needs of the store."""
+class Marks(Protocol):
+    """What the queue needs of the store besides records."""
 
-    async def read(self, client_ids: Sequence[str]) -> Mapping[str, StoredRecord]:
-        """Return the records of these clients."""
-
-    async def write(self, changes: Sequence[Change]) -> frozenset[str]:
-        """Write records; return the client ids that somebody else changed in between."""
+    async def suspect(self) -> None:
+        """Note that events may have been lost."""
 
 
 def milliseconds() -> int:
@@ -72,17 +66,21 @@ class PresenceQueue:
     def __init__(
         self,
         store: Store,
+        marks: Marks,
         *,
         max_queued: int = MAX_QUEUED,
         clock: Callable[[], int] = milliseconds,
     ) -> None:
         self._store = store
+        self._marks = marks
         self._clock = clock
         self._events: deque[Event] = deque()
         self._max_queued = max_queued
         self._filled = asyncio.Event()
+        self._filled.set()
+        # The process before this one may not have written all that it had heard.
+        self._suspicious = True
         self._idle = asyncio.Event()
-        self._idle.set()
         self._oldest: int | None = None
         self.fault: str | None = None
         """Why the last attempt to write failed."""
@@ -98,6 +96,7 @@ class PresenceQueue:
         """Take an event; never waits, never fails."""
         if len(self._events) >= self._max_queued:
             self._events.popleft()
+            self._suspicious = True
             DROPPED.inc()
         self._events.append(event)
         self._idle.clear()
@@ -108,7 +107,7 @@ class PresenceQueue:
         while True:
             await self._filled.wait()
             self._filled.clear()
-            while self._events:
+            while self._events or self._suspicious:
                 await self._write_batch()
             QUEUED.set(0)
             self._idle.set()
@@ -123,12 +122,12 @@ class PresenceQueue:
 
     async def _write_batch(self) -> None:
         batch = [self._events.popleft() for _ in range(min(_BATCH, len(self._events)))]
-        self._oldest = batch[0].at
+        self._oldest = batch[0].at if batch else None
         pending: dict[str, list[Event]] = {}
         for event in batch:
             pending.setdefault(event.client_id, []).append(event)
         pause = _FIRST_PAUSE_SECONDS
-        while pending:
+        while pending or self._suspicious:
             QUEUED.set(len(self._events) + sum(len(events) for events in pending.values()))
             try:
                 pending = await self._write(pending)
@@ -143,21 +142,17 @@ class PresenceQueue:
 
     async def _write(self, pending: dict[str, list[Event]]) -> dict[str, list[Event]]:
         """Write what can be written; return what somebody else was faster with."""
-        stored = await self._store.read(list(pending))
-        changes = []
-        for client_id, events in pending.items():
-            before = stored[client_id]
-            record, now = before.record, self._clock()
-            for event in events:
-                record = transition(record, event, now)
-            if record is not None and record is not before.record:
-                changes.append(Change(record, before.version))
-        lost = await self._store.write(changes) if changes else frozenset()
+        if self._suspicious:
+            await self._marks.suspect()
+            self._suspicious = False
+        if not pending:
+            return {}
+        lost = (await write_events(self._store, pending, self._clock())).lost
         if lost:
             CONFLICTS.inc(len(lost))
         return {client_id: pending[client_id] for client_id in lost}
 
-    def _count(self, batch: list[Event]) -> None:
+    def _count(self, batch: Sequence[Event]) -> None:
         now = self._clock()
         WRITTEN.inc(len(batch))
         for event in batch:
@@ -165,6 +160,8 @@ class PresenceQueue:
 
     def _failed(self, reason: str) -> None:
         FAILURES.inc()
+        # What was written last may be lost with the store that is away.
+        self._suspicious = True
         if self.fault is None:
             _log.warning("the presence store is away", reason=reason, waiting=len(self._events))
         self.fault = reason

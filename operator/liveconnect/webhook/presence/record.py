@@ -13,8 +13,8 @@ class State(StrEnum):
     ONLINE = "online"
     OFFLINE = "offline"
     UNKNOWN = "unknown"
-    """A session ended, but its beginning was never heard of: the store lost it, or it is still
-    on its way here."""
+    """Its node does not answer; or a session ended whose beginning was never heard of. The
+    brokers' session lists decide."""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     last_seen: int
     """When it was last heard of."""
     registered_at: int = 0
-    """When its newest session began; 0 if that was never heard of."""
+    """When its newest session began, or when it was found in a session list; 0 if neither."""
     ended_node: str = ""
     """Node of the session that ended last, and"""
     ended_at: int = 0

@@ -38,6 +38,7 @@ class Node:
         hooks: str,
         cookie: str = "secret",
         extra: Sequence[str] = (),
+        endpoint: Callable[[str], str] | None = None,
     ) -> None:
         self.address = address
         self.name = f"VerneMQ@{address}"
@@ -60,7 +61,8 @@ class Node:
         for hook in (*AUTH, *EVENTS):
             lines += [
                 f"vmq_webhooks.{hook}.hook = {hook}",
-                f"vmq_webhooks.{hook}.endpoint = {hooks}/hooks/{address}",
+                f"vmq_webhooks.{hook}.endpoint = "
+                + (endpoint(hook) if endpoint else f"{hooks}/hooks/{address}"),
             ]
         (etc / "vernemq.conf").write_text("\n".join(lines) + "\n")
         (etc / "vm.args").write_text(f"-name {self.name}\n-setcookie {cookie}\n")

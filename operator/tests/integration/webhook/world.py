@@ -145,11 +145,17 @@ class Redis:
         except OSError:
             return False
 
-    def stop(self) -> None:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(number)
             self._process.wait(10)
             self._process = None
+
+    def lose_everything(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Start again with an empty disk."""
+        self.stop(number)
+        shutil.rmtree(self._folder / "appendonlydir", ignore_errors=True)
+        self.start()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue
 from liveconnect.webhook.adapters.presence_store import (
-    Change,
+    Replacement,
     StoredRecord,
     StoreUnavailableError,
 )
@@ -25,6 +25,7 @@ class MemoryStore:
         self.away = 0
         self.rivals: list[Record] = []
         self.writes = 0
+        self.suspicions = 0
 
     async def read(self, client_ids: Sequence[str]) -> Mapping[str, StoredRecord]:
         if self.away > 0:
@@ -38,15 +39,21 @@ class MemoryStore:
             self.put(self.rivals.pop())
         return found
 
-    async def write(self, changes: Sequence[Change]) -> frozenset[str]:
+    async def write(self, replacements: Sequence[Replacement]) -> frozenset[str]:
         lost = set()
-        for change in changes:
+        for change in replacements:
             version = self.records.get(change.record.client_id, (None, b""))[1]
-            if version == change.version:
+            if version == change.before.version:
                 self.put(change.record)
             else:
                 lost.add(change.record.client_id)
         return frozenset(lost)
+
+    async def suspect(self) -> None:
+        if self.away > 0:
+            self.away -= 1
+            raise StoreUnavailableError("away")
+        self.suspicions += 1
 
     def put(self, record: Record) -> None:
         self.writes += 1
@@ -59,7 +66,7 @@ class MemoryStore:
 
 @contextlib.asynccontextmanager
 async def running(store: MemoryStore, **more: int) -> AsyncIterator[PresenceQueue]:
-    queue = PresenceQueue(store, clock=lambda: 10**9, **more)
+    queue = PresenceQueue(store, store, clock=lambda: 10**9, **more)
     task = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -111,7 +118,7 @@ async def test_what_another_replica_wrote_in_between_is_taken_into_account() -> 
 
 async def test_the_queue_is_bounded_and_keeps_the_newest() -> None:
     store = MemoryStore()
-    queue = PresenceQueue(store, max_queued=2, clock=lambda: 10**9)
+    queue = PresenceQueue(store, store, max_queued=2, clock=lambda: 10**9)
     for number in range(5):
         queue.put(online(f"c{number}", "a", 1000))
     task = asyncio.create_task(queue.run())
@@ -132,10 +139,25 @@ async def test_a_flush_gives_up_in_time() -> None:
 
 async def test_an_error_that_nobody_foresaw_ends_the_task() -> None:
     class Broken(MemoryStore):
-        async def write(self, changes: Sequence[Change]) -> frozenset[str]:
-            raise ZeroDivisionError(len(changes))
+        async def write(self, replacements: Sequence[Replacement]) -> frozenset[str]:
+            raise ZeroDivisionError(len(replacements))
 
-    queue = PresenceQueue(Broken())
+    queue = PresenceQueue(Broken(), MemoryStore())
     queue.put(online("c", "a", 1000))
     with pytest.raises(ZeroDivisionError):
         await queue.run()
+
+
+async def test_brokers_are_to_be_asked_after_a_start_an_outage_and_a_loss() -> None:
+    store = MemoryStore()
+    async with running(store, max_queued=2) as queue:
+        await queue.flush(5)
+        assert store.suspicions == 1
+        store.away = 2
+        queue.put(online("c", "a", 1000))
+        await queue.flush(5)
+        assert store.suspicions == 2
+        for number in range(3):
+            queue.put(online(f"c{number}", "a", 1000))
+        await queue.flush(5)
+        assert store.suspicions == 3
