@@ -28,8 +28,14 @@ TABLE: list[Row] = [
     (
         "",
         ["persistentvolumeclaims"],
-        [*_READ, "delete"],
-        "volumes of nodes that have left the cluster",
+        [*_READ, "patch", "delete"],
+        "volumes grow; those of nodes that have left the cluster go or are marked",
+    ),
+    (
+        "storage.k8s.io",
+        ["storageclasses"],
+        ["get"],
+        "whether volumes can grow; without it, in a Role, they are tried",
     ),
     ("", ["events"], ["create"], "what happened"),
     ("apps", ["statefulsets", "deployments"], _APPLY, "children"),

@@ -112,12 +112,28 @@ _RESOURCES = [
     ),
 ]
 
+_NO_SHRINKING = (
+    "volumes cannot shrink: leave the size as it was or make it larger, or make a new cluster "
+    "object with smaller volumes and move the clients there"
+)
+_NO_OTHER_CLASS = (
+    "volumes cannot change their class: leave it as it was, or make a new cluster object with "
+    "another class and move the clients there"
+)
+
 _STORAGE = [
     _rule(
-        "self == oldSelf",
-        "cannot be changed yet: leave it as it was, or make a new cluster object with other "
-        "storage and move the clients there",
-        reason=_FORBIDDEN,
+        "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+        _NO_SHRINKING,
+        ".size",
+        _FORBIDDEN,
+    ),
+    _rule(
+        "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+        "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+        _NO_OTHER_CLASS,
+        ".storageClassName",
+        _FORBIDDEN,
     ),
 ]
 
@@ -132,7 +148,9 @@ _SUBSCRIBERS = [
 
 _SUBSCRIBERS.append(
     _rule(
-        "self.service.type != 'ClusterIP' || self.listeners.all(l, !has(l.nodePort))",
+        # Not there in the default of `subscribers`, on which the API server tries the rules, too.
+        "!has(self.service) || !has(self.listeners) || self.service.type != 'ClusterIP' || "
+        "self.listeners.all(l, !has(l.nodePort))",
         "a nodePort only with service.type: NodePort or LoadBalancer; remove one of the two",
         ".listeners",
         _FORBIDDEN,
@@ -323,16 +341,27 @@ _STORE = [
         _FORBIDDEN,
     ),
     # Also between `managed` that is not set and one that states what it would be anyway.
-    _rule(
-        "has(self.external) || has(oldSelf.external) || ("
-        + " && ".join(
-            f"{one.format('self')} == {one.format('oldSelf')}"
-            for one in (_STORE_SIZE, _STORE_CLASS)
+    *(
+        _rule(
+            f"has(self.external) || has(oldSelf.external) || {rule}",
+            message,
+            f".managed.storage.{field}",
+            _FORBIDDEN,
         )
-        + ")",
-        _STORAGE[0]["message"],
-        ".managed.storage",
-        _FORBIDDEN,
+        for field, rule, message in (
+            (
+                "size",
+                "quantity({}).compareTo(quantity({})) >= 0".format(
+                    _STORE_SIZE.format("self"), _STORE_SIZE.format("oldSelf")
+                ),
+                _NO_SHRINKING,
+            ),
+            (
+                "storageClassName",
+                f"{_STORE_CLASS.format('self')} == {_STORE_CLASS.format('oldSelf')}",
+                _NO_OTHER_CLASS,
+            ),
+        )
     ),
 ]
 

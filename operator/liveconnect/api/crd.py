@@ -37,7 +37,7 @@ LIST_SETS = {
     "spec.publishers.allowedNamespaces",
     "spec.subscribers.service.loadBalancerSourceRanges",
 }
-_DEFAULTS_WRITTEN_OUT = {"resources", "service"}
+_DEFAULTS_WRITTEN_OUT = {"resources", "service", "storage"}
 #: What `kubectl get` shows before an operator has looked at the object.
 _WAITING = {
     "conditions": [
@@ -72,11 +72,18 @@ def _default(value: Any, path: str) -> Any:
     `{}` lets each field inside default by itself. Written out only where rules read those fields:
     the API server tries the rules on the default as it stands.
     """
-    if not isinstance(value, dict):
-        return value
-    if path.rpartition(".")[2] not in _DEFAULTS_WRITTEN_OUT:
+    if isinstance(value, dict) and path.rpartition(".")[2] not in _DEFAULTS_WRITTEN_OUT:
         return {}
-    return {name: inner for name, inner in value.items() if inner is not None}
+    return _without_nulls(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Fields that are not set are not there at all."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value
 
 
 def _children(node: Schema, defs: Schema, path: str) -> Schema:

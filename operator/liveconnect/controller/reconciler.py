@@ -22,27 +22,29 @@ from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.placeholder import make_placeholder
 from liveconnect.controller.model.actions import (
-    Action,
     Apply,
     Delete,
     DisconnectClients,
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    NodeAction,
+    Patch,
     ReloadCertificates,
     StopListeners,
     SuspendNode,
 )
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
-from liveconnect.controller.model.names import Names
-from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool
+from liveconnect.controller.model.names import LIFE_ANNOTATION, RETIRED_ANNOTATION, Names
+from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool, VolumeView
 from liveconnect.controller.model.tls import tls_uses
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
 from liveconnect.controller.planner.plan import Plan, plan
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.status import failed
+from liveconnect.controller.planner.storage import classes_in_question
 from liveconnect.controller.rendering import RenderSettings
 
 _LOG = logging.getLogger(__name__)
@@ -111,6 +113,8 @@ class Reconciler:
             self.credentials = replace(self.credentials, placeholder=make_placeholder())
         digests, missing = await self._references(cluster)
         observed = await self._observe(cluster, names, body, missing, now)
+        classes = await self._storage_classes(classes_in_question(cluster, names, observed))
+        observed = replace(observed, storage_classes=classes)
         decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
         self.memory = decided.memory
         self.expiry.say(cluster.namespace, cluster.name, decided.status.certificates)
@@ -139,6 +143,11 @@ class Reconciler:
             brokers=await self.brokers.observe(pods, self.credentials.api_key),
             claims={
                 c["metadata"]["name"]: c["metadata"]["uid"]
+                for c in self.children.claims(cluster.namespace, cluster.name)
+                if not c["metadata"].get("deletionTimestamp")
+            },
+            volumes={
+                c["metadata"]["name"]: volume_view(c)
                 for c in self.children.claims(cluster.namespace, cluster.name)
                 if not c["metadata"].get("deletionTimestamp")
             },
@@ -172,6 +181,22 @@ class Reconciler:
             if pod.pool is use.pool and pod.ip and not pod.deleting
         ]
         return await self.handshakes.observe(ports, now, stale=bool(self.memory.reloads))
+
+    async def _storage_classes(self, names: frozenset[str]) -> dict[str, bool | None]:
+        """Whether volumes of these classes can grow; None for one that does not exist.
+
+        An operator that is confined to namespaces may not look: then it is tried.
+        """
+        found: dict[str, bool | None] = {}
+        for name in sorted(names):
+            try:
+                body = await self.kube.get(ObjectKey("storage.k8s.io/v1", "StorageClass", "", name))
+            except KubeError as error:
+                if error.status != 403:
+                    raise
+                continue
+            found[name] = bool(body.get("allowVolumeExpansion")) if body else None
+        return found
 
     async def _credentials(self, names: Names) -> Credentials:
         """Read back what was generated, or generate it: the Secrets are the only copy."""
@@ -236,21 +261,33 @@ class Reconciler:
         """Do the actions in order; the first failure ends the pass."""
         await self._refuse_foreign(decided, observed)
         for action in decided.actions:
-            await self._act(action, observed)
+            if isinstance(action, Apply | Delete | Patch):
+                await self._write(action)
+            else:
+                await self._command(action, observed)
 
-    async def _act(self, action: Action, observed: Observed) -> None:
-        assert self.credentials is not None  # noqa: S101 - set by the pass
-        api_key = self.credentials.api_key
-        ips = {p.name: p.ip for p in observed.pods}
+    async def _write(self, action: Apply | Delete | Patch) -> None:
+        """Change an object of Kubernetes."""
         match action:
             case Apply(manifest, why):
                 _LOG.info("apply %s: %s", ObjectKey.of(manifest), why)
                 _WRITES.labels("apply", manifest["kind"]).inc()
                 await self._apply(manifest)
-            case Delete(key, uid, why):
+            case Delete(key, uid, why, orphan):
                 _LOG.info("delete %s: %s", key, why)
                 _WRITES.labels("delete", key.kind).inc()
-                await self.kube.delete(key, uid)
+                await self.kube.delete(key, uid, orphan=orphan)
+            case Patch(key, uid, body, why):
+                _LOG.info("change %s: %s", key, why)
+                _WRITES.labels("patch", key.kind).inc()
+                await self.kube.patch(key, uid, body)
+
+    async def _command(self, action: NodeAction, observed: Observed) -> None:
+        """Tell a broker something."""
+        assert self.credentials is not None  # noqa: S101 - set by the pass
+        api_key = self.credentials.api_key
+        ips = {p.name: p.ip for p in observed.pods}
+        match action:
             case JoinNode(pod, discovery):
                 await self._join(next(p for p in observed.pods if p.name == pod), discovery)
             case StopListeners(pod):
@@ -361,6 +398,28 @@ def pod_view(pod: Manifest) -> PodView:
         uid=meta.get("uid", ""),
         revision=meta["labels"].get("controller-revision-hash", ""),
         trouble=_trouble(status),
+    )
+
+
+def volume_view(claim: Manifest) -> VolumeView:
+    """What a plan needs of a volume claim."""
+    meta, spec, status = claim["metadata"], claim["spec"], claim.get("status", {})
+    marks = meta.get("annotations") or {}
+    troubles = [
+        f"{c['type']}: {c.get('message', '')}".strip(": ")[:200]
+        for c in status.get("conditions") or []
+        if c.get("status") == "True" and c["type"] != "Resizing"
+    ]
+    bound = status.get("phase") == "Bound"
+    return VolumeView(
+        name=meta["name"],
+        uid=meta["uid"],
+        requested=str(spec["resources"]["requests"]["storage"]),
+        capacity=str(status.get("capacity", {}).get("storage", "")) if bound else "",
+        storage_class=spec.get("storageClassName"),
+        life=marks.get(LIFE_ANNOTATION, ""),
+        retired=RETIRED_ANNOTATION in marks,
+        trouble="; ".join(troubles),
     )
 
 

@@ -36,15 +36,38 @@ class Resources(ApiModel):
     """Most resources, by name."""
 
 
+class RetentionPolicy(StrEnum):
+    """What becomes of a volume that is no longer used."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class Retention(ApiModel):
+    """What becomes of volumes, in the words of StatefulSets."""
+
+    whenScaled: RetentionPolicy = RetentionPolicy.DELETE
+    """The volume of a node that left its cluster. With `Retain` its claim is kept; a node cannot
+    come back with such a state, so a later node of that name moves it aside, into `.earlier` on
+    the same volume (the last three are kept), and begins empty."""
+    whenDeleted: RetentionPolicy = RetentionPolicy.DELETE
+    """All volumes when the object is deleted. With `Retain` an object of the same name finds its
+    sessions and their messages again."""
+
+
 class Storage(ApiModel):
     """The volume of each node: persistent sessions and their queued messages live on it."""
 
     size: Annotated[
         str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(Mi|Gi|Ti|M|G|T)$", max_length=32)
     ] = "1Gi"
-    """Size of the claim of each node."""
+    """Size of the claim of each node. It can grow where the storage class allows it, never
+    shrink."""
     storageClassName: Annotated[str | None, Field(max_length=253)] = None
-    """Storage class of the claims; the cluster's default class when not set."""
+    """Storage class of the claims; the cluster's default class when not set. It cannot be
+    changed."""
+    retention: Retention = Retention()
+    """What becomes of volumes that are no longer used."""
 
 
 class ListenerProtocol(StrEnum):

@@ -26,6 +26,7 @@ PLURALS = {
     "Pod": "pods",
     "Event": "events",
     "Lease": "leases",
+    "StorageClass": "storageclasses",
     "LiveConnectCluster": PLURAL,
 }
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
@@ -102,9 +103,37 @@ class Kube:
         )
         return True
 
-    async def delete(self, key: ObjectKey, uid: str) -> None:
-        """Delete the object with this uid; one that is gone already is fine."""
-        body = {"preconditions": {"uid": uid}} if uid else {}
+    async def patch(self, key: ObjectKey, uid: str, body: Manifest) -> None:
+        """Merge into the object with this uid; one that is gone already is fine.
+
+        Raises:
+            KubeError: when the API server refuses.
+        """
+        meta = {**body.get("metadata", {}), "uid": uid}
+        try:
+            await self._call(
+                "PATCH",
+                path(key),
+                what=f"change {key}",
+                query={"fieldManager": FIELD_MANAGER},
+                body={**body, "metadata": meta},
+                content_type="application/merge-patch+json",
+            )
+        except KubeError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    async def delete(self, key: ObjectKey, uid: str, *, orphan: bool = False) -> None:
+        """Delete the object with this uid; one that is gone already is fine.
+
+        Args:
+            key: Which object.
+            uid: The one that is meant.
+            orphan: Whether what it owns stays.
+        """
+        body: Manifest = {"preconditions": {"uid": uid}} if uid else {}
+        if orphan:
+            body["propagationPolicy"] = "Orphan"
         try:
             await self._call("DELETE", path(key), what=f"delete {key}", body=body)
         except KubeError as error:
@@ -188,7 +217,8 @@ class Kube:
 def path(key: ObjectKey) -> str:
     """The URL path of an object."""
     root = f"/apis/{key.api_version}" if "/" in key.api_version else f"/api/{key.api_version}"
-    return f"{root}/namespaces/{key.namespace}/{PLURALS[key.kind]}/{key.name}"
+    scope = f"/namespaces/{key.namespace}" if key.namespace else ""
+    return f"{root}{scope}/{PLURALS[key.kind]}/{key.name}"
 
 
 def _message(raw: bytes) -> str:

@@ -22,6 +22,18 @@ class Delete:
     key: ObjectKey
     uid: str
     why: str
+    orphan: bool = False
+    """Its dependents stay: a StatefulSet's pods run on until one of the same name adopts them."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Merge into exactly this object, which somebody else made."""
+
+    key: ObjectKey
+    uid: str
+    body: Manifest
+    why: str
 
 
 @dataclass(frozen=True)
@@ -79,10 +91,9 @@ class ReloadCertificates:
     pod: str
 
 
-Action = (
-    Apply
-    | Delete
-    | JoinNode
+#: What a broker is told.
+NodeAction = (
+    JoinNode
     | SuspendNode
     | StopListeners
     | DisconnectClients
@@ -90,3 +101,4 @@ Action = (
     | ForgetNode
     | ReloadCertificates
 )
+Action = Apply | Delete | Patch | NodeAction

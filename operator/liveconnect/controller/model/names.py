@@ -10,6 +10,11 @@ from liveconnect.controller.model.observed import Pool
 FIELD_MANAGER = "liveconnect-operator"
 CLUSTER_LABEL = "liveconnect.io/cluster"
 POOL_LABEL = "liveconnect.io/pool"
+#: On a volume claim: which life of its node it serves, and that this life is over.
+LIFE_ANNOTATION = "liveconnect.io/life"
+RETIRED_ANNOTATION = "liveconnect.io/retired"
+#: Key of a pool's ConfigMap: pods whose volume serves a later life than its first.
+LIVES_KEY = "lives"
 LEAVING_ANNOTATION = "liveconnect.io/leaving"
 RESTARTING_ANNOTATION = "liveconnect.io/restarting"
 DRAIN_SINCE_ANNOTATION = "liveconnect.io/drain-since"

@@ -61,6 +61,31 @@ class BrokerView:
         return bool(self.members)
 
 
+@dataclass(frozen=True, kw_only=True)
+class VolumeView:
+    """A volume claim of an operand."""
+
+    name: str
+    uid: str
+    requested: str
+    """Size that it asks for."""
+    capacity: str = ""
+    """Size that it has; empty before it is bound."""
+    storage_class: str | None = None
+    life: str = ""
+    """Which life of its node the volume serves; state of another life is moved aside (start.sh).
+    Empty until the first state on it was retired."""
+    retired: bool = False
+    """The state on it is that of a node that left: the next node begins a new life."""
+    trouble: str = ""
+    """What Kubernetes says of a change of its size that does not get on."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether there is a volume."""
+        return bool(self.capacity)
+
+
 @dataclass(frozen=True)
 class LoadSample:
     """What the pool carried at one moment."""
@@ -120,6 +145,11 @@ class Observed:
     brokers: Mapping[str, BrokerView] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     """Names of the brokers' volume claims, to their uid."""
+    volumes: Mapping[str, VolumeView] = field(default_factory=dict)
+    """All volume claims of the operands, by name."""
+    storage_classes: Mapping[str, bool | None] = field(default_factory=dict)
+    """Storage classes that were looked up, and whether their volumes can grow; None: there is no
+    such class. One that may not be read is not in here."""
     missing_references: tuple[str, ...] = ()
     """What the spec refers to and does not exist, in words."""
     secrets: Mapping[str, dict[str, bytes]] = field(default_factory=dict, repr=False)

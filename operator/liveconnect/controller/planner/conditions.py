@@ -24,6 +24,7 @@ from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.sizes import Sizes
+from liveconnect.controller.planner.storage import storage_ready
 from liveconnect.controller.planner.transition import transition
 
 Verdict = tuple[ConditionStatus, str, str]
@@ -47,6 +48,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "PublishersReady": _pool_ready(observed, pools[Pool.PUBLISHER], Pool.PUBLISHER),
         "SubscribersReady": _pool_ready(observed, pools[Pool.SUBSCRIBER], Pool.SUBSCRIBER),
         "MeshVerified": _mesh(membership),
+        "StorageReady": storage_ready(cluster, names, observed),
         "PresenceReady": _presence(cluster, names, observed),
         "CertificatesReady": certificate_verdict(certificates, now),
         "AuthReady": _workload(observed, "Deployment", names, names.auth),

@@ -11,6 +11,7 @@ from liveconnect.controller.model.actions import (
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    Patch,
     StopListeners,
     SuspendNode,
 )
@@ -90,10 +91,23 @@ def _of(action: Action) -> list[Event]:
             said = (Reason.LEAVING, f"{node}: sessions and queues move away")
         case ForgetNode(_, node):
             kind, said = "Warning", (Reason.FORGOTTEN, f"{node} is dead and is not wanted any more")
-        case Delete(key, _, why) if key.kind == "PersistentVolumeClaim":
-            said = (Reason.WIPED, f"{key}: {why}")
-        case Delete(key, _, why) if key.kind == "Pod":
-            said = (Reason.RESTARTING, f"{key}: {why}")
+        case Delete() | Patch():
+            said = (_CHANGES.get(_change(action), ""), f"{action.key}: {action.why}")
         case _:
             return []
-    return [Event(kind, *said)]
+    return [Event(kind, *said)] if said[0] else []
+
+
+def _change(action: Delete | Patch) -> str:
+    """What happens to an object, in a word."""
+    if isinstance(action, Patch):
+        return "patch"
+    return "orphan" if action.orphan else action.key.kind
+
+
+_CHANGES = {
+    "patch": Reason.VOLUME_CHANGED,
+    "orphan": Reason.MADE_ANEW,
+    "PersistentVolumeClaim": Reason.WIPED,
+    "Pod": Reason.RESTARTING,
+}

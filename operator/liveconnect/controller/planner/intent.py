@@ -13,6 +13,7 @@ from liveconnect.controller.planner.drain import is_done
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.sizes import Sizes
+from liveconnect.controller.planner.storage import vacant
 
 #: Subscribers go before publishers: what a publisher has taken must have reached them first.
 _SHRINK_ORDER = (Pool.SUBSCRIBER, Pool.PUBLISHER)
@@ -73,8 +74,8 @@ def _grown(
     grown = dict(replicas)
     for pool in Pool:
         current, target = size.current[pool], size.target[pool]
-        stale = claims_from(names, pool, current, observed)
-        if current and target > current and not stale and not membership.split:
+        free = vacant(names, pool, current, observed)
+        if current and target > current and free and not membership.split:
             grown[pool] = target
     return grown
 

@@ -13,6 +13,7 @@ from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import LoadSample, Memory, Observed, Pool
+from liveconnect.controller.planner import storage
 from liveconnect.controller.planner.certificate_report import certificate_news
 from liveconnect.controller.planner.certificates import plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
@@ -66,6 +67,8 @@ def plan(
     rollout = plan_rollout(names, observed, membership, now)
     intent = decide(names, size, observed, membership, rollout, now)
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
+    quiet = intent.departure is None and size.departure is None
+    growth = storage.grow(cluster, names, observed, quiet=quiet)
     desired = render(
         cluster,
         settings,
@@ -75,6 +78,8 @@ def plan(
             departure=intent.departure,
             certificates=certificates.files,
             secret_digests=secret_digests,
+            volume_sizes=growth.sizes,
+            lives=storage.lives(observed),
         ),
     )
     asked = cluster.reconcile not in {"", observed.memory.reconciled}
@@ -93,7 +98,10 @@ def plan(
         *((step.action,) if step.action else ()),
         *_replacements(names, intent, rollout, membership),
         *certificates.actions,
+        *storage.renewed(names, membership.core, observed),
+        *growth.actions,
     )
+    actions = storage.retained(cluster, names, observed, actions)
     if cluster.paused:
         actions = ()
     memory = replace(

@@ -12,6 +12,7 @@ from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.autoscale import Scale, autoscale
+from liveconnect.controller.planner.storage import orphans
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,14 @@ def sizes(cluster: Cluster, names: Names, observed: Observed, now: datetime) -> 
     current: dict[Pool, int] = {}
     departure = None
     for pool in Pool:
-        child = observed.children.get(_stateful_set(names, pool), {})
-        current[pool] = int(child.get("spec", {}).get("replicas", 0))
-        annotations = child.get("metadata", {}).get("annotations") or {}
+        found = observed.children.get(_stateful_set(names, pool))
+        annotations = (found or {}).get("metadata", {}).get("annotations") or {}
         departure = departure or Departure.read(annotations, now)
+        current[pool] = (
+            orphans(names, pool, observed)
+            if found is None
+            else int(found["spec"].get("replicas", 0))
+        )
     target = {
         Pool.PUBLISHER: cluster.spec.publishers.replicas,
         Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),

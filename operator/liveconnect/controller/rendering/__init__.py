@@ -30,7 +30,7 @@ def render(
     children: list[tuple[str, Manifest]] = [
         *_accounts(names),
         *_secrets(names, inputs, managed=managed),
-        *_config_maps(cluster, names, managed=managed),
+        *_config_maps(cluster, names, inputs, managed=managed),
         *_services(cluster, names, managed=managed),
         *policies.policies(cluster, names),
         *((pool.value, brokers.budget(names, pool)) for pool in Pool),
@@ -40,7 +40,7 @@ def render(
     if managed:
         children.append(
             ("presence", services.presence_stateful_set(
-                cluster, names, settings, inputs.credentials, label("presence"))))  # fmt: skip
+                cluster, names, settings, inputs, label("presence"))))  # fmt: skip
     children += [
         ("auth", services.auth_deployment(cluster, names, settings, inputs, label("auth"))),
         *(
@@ -78,12 +78,14 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
     return secrets
 
 
-def _config_maps(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[str, Manifest]]:
+def _config_maps(
+    cluster: Cluster, names: Names, inputs: RenderInputs, *, managed: bool
+) -> list[tuple[str, Manifest]]:
     auth = services.json_config_map(names.auth, configuration.auth_config(cluster, names))
     gateway = services.json_config_map(names.gateway, configuration.gateway_config(cluster, names))
     presence = [("presence", services.presence_config_map(names))] if managed else []
     return [
-        *((pool.value, brokers.config_map(cluster, names, pool)) for pool in Pool),
+        *((pool.value, brokers.config_map(cluster, names, pool, inputs.lives)) for pool in Pool),
         ("auth", auth),
         ("gateway", gateway),
         *presence,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, digest
@@ -10,6 +12,7 @@ from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     EPMD_PORT,
     HTTP_PORT,
+    LIVES_KEY,
     Names,
 )
 from liveconnect.controller.model.observed import Pool
@@ -20,11 +23,18 @@ from liveconnect.controller.rendering.engine import render_manifest, render_text
 from liveconnect.controller.rendering.inputs import RenderInputs
 
 
-def config_map(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
+def config_map(
+    cluster: Cluster, names: Names, pool: Pool, lives: Mapping[str, str] = MappingProxyType({})
+) -> Manifest:
     """Everything that a pool's pods read, but for secrets."""
+    prefix = f"{names.pool(pool)}-"
     content = {
+        LIVES_KEY: "".join(
+            f"{pod} {life}\n" for pod, life in sorted(lives.items()) if pod.startswith(prefix)
+        ),
         "vernemq.conf": configuration.broker_config(cluster, names, pool),
         "start.sh": render_text("start.sh"),
+        "set-aside.sh": render_text("set-aside.sh"),
         "startup-probe.sh": render_text("startup-probe.sh"),
     }
     return render_manifest("configmap.yaml.j2", name=names.pool(pool), content=content)
@@ -86,6 +96,7 @@ def stateful_set(
     source = spec.subscribers if subscriber else spec.publishers
     hooks = configuration.hooks(names, pool)
     departure = inputs.departure if inputs.departure and inputs.departure.pool is pool else None
+    # Without the lives: they matter to a pod that starts, and never restart one.
     config = config_map(cluster, names, pool)["data"]
     manifest = render_manifest(
         "broker-statefulset.yaml.j2",
@@ -114,7 +125,8 @@ def stateful_set(
         tls_secret=names.tls(pool) if configuration.tls_options(cluster, pool) else None,
         tls_directory=TLS_DIRECTORY,
         storage_class=source.storage.storageClassName,
-        storage_size=source.storage.size,
+        storage_size=inputs.volume_sizes.get(names.pool(pool), source.storage.size),
+        when_deleted=source.storage.retention.whenDeleted.value,
     )
     annotations = manifest["metadata"].setdefault("annotations", {})
     annotations[TEMPLATE_ANNOTATION] = digest(manifest["spec"]["template"])

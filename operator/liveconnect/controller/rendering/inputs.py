@@ -36,3 +36,8 @@ class RenderInputs:
     """Content of the pools' own Secrets with certificates, by file name."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""
+    volume_sizes: Mapping[str, str] = field(default_factory=dict)
+    """Sizes that StatefulSets ask for now, by their names: that part of them cannot be changed,
+    only made anew."""
+    lives: Mapping[str, str] = field(default_factory=dict)
+    """Pods whose volume has served an earlier life, and the life that it serves now."""

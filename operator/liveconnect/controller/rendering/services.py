@@ -7,7 +7,6 @@ from typing import Any
 
 from liveconnect.api import operands
 from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
-from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
     HOOKS_PORT,
@@ -141,6 +140,9 @@ def auth_deployment(
     ]
     volumes += _token_secrets(cluster)
     config = configuration.auth_config(cluster, names)
+    # Of no use beside an external store, and then another one for every operator process.
+    managed = cluster.spec.presence.store.external is None
+    password = inputs.credentials.presence_password if managed else ""
     return _deployment(
         cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,
         container="auth",
@@ -152,8 +154,7 @@ def auth_deployment(
         config_hash=digest(
             [
                 config,
-                dict(inputs.secret_digests),
-                inputs.credentials.presence_password,
+                dict(inputs.secret_digests), password,
                 inputs.credentials.api_key,
             ]
         ),
@@ -227,7 +228,7 @@ def presence_stateful_set(
     cluster: Cluster,
     names: Names,
     settings: RenderSettings,
-    credentials: Credentials,
+    inputs: RenderInputs,
     pod_labels: dict[str, str],
 ) -> Manifest:
     """The managed store's pod."""
@@ -237,12 +238,15 @@ def presence_stateful_set(
         name=names.presence,
         selector=names.selector("presence"),
         pod_labels=pod_labels,
-        config_hash=digest([presence_config_map(names)["data"], credentials.presence_password]),
+        config_hash=digest(
+            [presence_config_map(names)["data"], inputs.credentials.presence_password]
+        ),
         service_account=names.broker,
         pull_secrets=[s.model_dump() for s in cluster.spec.broker.imagePullSecrets],
         image=store.image or settings.presence_image,
         image_pull_policy=settings.image_pull_policy,
         resources=resources(store.resources),
         storage_class=store.storage.storageClassName,
-        storage_size=store.storage.size,
+        storage_size=inputs.volume_sizes.get(names.presence, store.storage.size),
+        when_deleted=store.storage.retention.whenDeleted.value,
     )

@@ -191,8 +191,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     (
         "spec.publishers.allowedNamespaces",
         ["shop", "shop"],
-        "spec.publishers.allowedNamespaces[1]",
-        "Duplicate value",
+        "spec.publishers.allowedNamespaces",
+        "duplicate entries",
     ),
     (
         "spec.subscribers.service.loadBalancerSourceRanges",
@@ -242,6 +242,13 @@ BAD: list[tuple[str, Any, str, str]] = [
         "spec.gateway.resources.limits",
         "resources are cpu, memory",
     ),
+    (
+        "spec.publishers.storage.retention",
+        {"whenScaled": "Keep"},
+        "spec.publishers.storage.retention.whenScaled",
+        '"Retain", "Delete"',
+    ),
+    ("spec.publishers.storage.size", "0Gi", "spec.publishers.storage.size", "should match"),
     ("spec.publishers.storage.size", "1 Gi", "spec.publishers.storage.size", "should match"),
     # who may connect
     (f"{_JWT}.jwksSecretRef", _SECRET, "spec.auth.tokens[0].jwt.jwksSecretRef", "exactly one"),
@@ -318,14 +325,14 @@ BAD: list[tuple[str, Any, str, str]] = [
     (
         "spec.auth.topics",
         [{"filter": "a", "allow": ["publish"], "groups": ["staff", ""]}],
-        "spec.auth.topics[0].groups[1]",
+        "spec.auth.topics[0].groups",
         "at least 1 char",
     ),
     (
         "spec.auth.topics",
         [{"filter": "a", "allow": ["publish"], "groups": ["staff", "staff"]}],
-        "spec.auth.topics[0].groups[1]",
-        "Duplicate value",
+        "spec.auth.topics[0].groups",
+        "duplicate entries",
     ),
     (
         "spec.gateway.callers.0.publish",
@@ -376,31 +383,45 @@ def test_a_bad_object_is_refused(
 BAD_CHANGES: list[tuple[str, Any, Any, str, str]] = [
     (
         "spec.subscribers.storage",
-        {"size": "1Gi"},
         {"size": "2Gi"},
-        "spec.subscribers.storage",
-        "cannot be changed yet",
+        {"size": "2047Mi"},
+        "spec.subscribers.storage.size",
+        "volumes cannot shrink",
+    ),
+    (
+        "spec.publishers.storage",
+        {},
+        {"size": "1000M"},
+        "spec.publishers.storage.size",
+        "volumes cannot shrink",
     ),
     (
         "spec.publishers.storage",
         {},
         {"storageClassName": "fast"},
-        "spec.publishers.storage",
+        "spec.publishers.storage.storageClassName",
         "make a new cluster object",
     ),
     (
+        "spec.publishers.storage",
+        {"storageClassName": "fast"},
+        {"storageClassName": "slow"},
+        "spec.publishers.storage.storageClassName",
+        "volumes cannot change their class",
+    ),
+    (
         "spec.presence.store",
-        {},
         {"managed": {"storage": {"size": "2Gi"}}},
-        "spec.presence.store.managed.storage",
-        "cannot be changed yet",
+        {"managed": {}},
+        "spec.presence.store.managed.storage.size",
+        "volumes cannot shrink",
     ),
     (
         "spec.presence.store",
         {"managed": {"storage": {"size": "2Gi", "storageClassName": "fast"}}},
         {"managed": {"storage": {"size": "2Gi"}}},
-        "spec.presence.store.managed.storage",
-        "cannot be changed yet",
+        "spec.presence.store.managed.storage.storageClassName",
+        "volumes cannot change their class",
     ),
     (
         "spec.subscribers.service",
@@ -429,6 +450,10 @@ GOOD_CHANGES: list[tuple[str, Any, Any]] = [
     ("spec.presence.store", _EXTERNAL, {"managed": {"storage": {"size": "2Gi"}}}),
     ("spec.presence.store", {"managed": {"storage": {"size": "2Gi"}}}, _EXTERNAL),
     ("spec.subscribers.storage", {}, {"size": "1Gi"}),
+    ("spec.subscribers.storage", {"size": "1Gi"}, {"size": "1024Mi"}),
+    ("spec.subscribers.storage", {"size": "1Gi"}, {"size": "1.5Gi"}),
+    ("spec.presence.store", {}, {"managed": {"storage": {"size": "2Gi"}}}),
+    ("spec.publishers.storage", {}, {"retention": {"whenScaled": "Retain"}}),
     ("spec.subscribers", {"replicas": 2}, {"autoscaling": {"maxReplicas": 4}}),
     (
         "spec.subscribers.service",

@@ -25,7 +25,14 @@ from liveconnect.controller.model.actions import (
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey, digest
 from liveconnect.controller.model.names import Names
-from liveconnect.controller.model.observed import BrokerView, Memory, Observed, PodView, Pool
+from liveconnect.controller.model.observed import (
+    BrokerView,
+    Memory,
+    Observed,
+    PodView,
+    Pool,
+    VolumeView,
+)
 from liveconnect.controller.planner.plan import Plan, plan
 from liveconnect.controller.rendering import RenderSettings
 
@@ -142,6 +149,10 @@ class World:
             pods=pods,
             brokers=views,
             claims=claims,
+            volumes={
+                n: VolumeView(name=n, uid=u, requested="1Gi", capacity="1Gi")
+                for n, u in claims.items()
+            },
             status=self.status,
             memory=self.memory,
         )

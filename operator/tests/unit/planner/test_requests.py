@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hack.golden import SAMPLES, rendered, sample_cluster
@@ -39,6 +39,7 @@ def test_a_restart_changes_every_pod_template_and_nothing_else() -> None:
     assert changed == templates(after).keys()
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.text(min_size=1))
 def test_whatever_a_restart_is_asked_for_with_stays_small(asked: str) -> None:
     for stated in templates(with_annotation(RESTART_ANNOTATION, asked * 300)).values():

@@ -7,6 +7,9 @@ from=/etc/liveconnect/broker
 etc=/vernemq/etc
 node="VerneMQ@${POD_NAME}.${NODES_DOMAIN}"
 
+life=$(sed -n "s|^${POD_NAME} ||p" "$from/lives")
+if [ -n "$life" ]; then sh "$from/set-aside.sh" /vernemq/data "$life"; fi
+
 sed -e "s|@NODE@|${node}|g" -e "s|@POD@|${POD_NAME}|g" -e "s|@POD_IP@|${POD_IP}|g" \
   "$from/vernemq.conf" > "$etc/vernemq.conf"
 
