@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,13 @@ class Operator:
         self.log = log
         self._settings = {f"LIVECONNECT_{k.upper()}": v for k, v in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
 
     def start(self) -> None:
         """Start it."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port = self._port = probe.getsockname()[1]
         env = {
             **os.environ,
             "KUBECONFIG": str(self._plane.kubeconfig()),
@@ -45,6 +47,12 @@ class Operator:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "liveconnect.controller"], env=env, stdout=out, stderr=out
             )
+
+    def metrics(self) -> str:
+        """What it exposes now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
 
     def kill(self) -> None:
         """End it without warning."""
