@@ -16,6 +16,7 @@ from e2e.images.product import product_archive
 from e2e.images.valkey import valkey_archive
 from e2e.kit import install, samples
 from e2e.kit.cluster import MARKER_NAME, MARKER_NAMESPACE, Cluster, KubectlError, Manifest
+from e2e.kit.eventually import eventually
 from e2e.kit.issuer import Issuer
 from e2e.providers import binaries
 from e2e.providers.choice import choose
@@ -100,12 +101,32 @@ def _archives() -> dict[str, Path]:
 def _restart(cluster: Cluster, image: str) -> None:
     for body in cluster.items("deployments,statefulsets", None):
         if image in _images_of(body):
-            meta = body["metadata"]
-            target = f"{body['kind'].lower()}/{meta['name']}"
-            cluster.kubectl("rollout", "restart", target, "-n", meta["namespace"])
+            name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+            target = f"{body['kind'].lower()}/{name}"
+            if body["spec"].get("updateStrategy", {}).get("type") == "OnDelete":
+                _remake(cluster, body)
+                continue
+            cluster.kubectl("rollout", "restart", target, "-n", namespace)
             cluster.kubectl(
-                "rollout", "status", target, "-n", meta["namespace"], "--timeout=300s", timeout=310
+                "rollout", "status", target, "-n", namespace, "--timeout=300s", timeout=310
             )
+
+
+def _remake(cluster: Cluster, stateful_set: Manifest) -> None:
+    """Let all pods of a StatefulSet be made anew; kubectl's rollout knows no OnDelete."""
+    name, namespace = stateful_set["metadata"]["name"], stateful_set["metadata"]["namespace"]
+    labels = stateful_set["spec"]["selector"]["matchLabels"]
+    chosen = ",".join(f"{key}={value}" for key, value in labels.items())
+    cluster.kubectl("delete", "pods", "-n", namespace, "-l", chosen, timeout=180)
+    eventually(
+        lambda: (
+            cluster.existing("statefulset", name, namespace)["status"].get("readyReplicas", 0)
+            == stateful_set["spec"]["replicas"]
+        ),
+        within=300,
+        every=1,
+        what=f"all pods of {name} ready again",
+    )
 
 
 def _images_of(workload: Manifest) -> set[str]:

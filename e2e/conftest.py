@@ -22,6 +22,7 @@ _ORDER = (
     "test_story",
     "test_presence",
     "test_membership",
+    "test_drain",
     "test_autoscaling",
     "test_operator",
     "test_logs",

@@ -67,28 +67,51 @@ class Microservice:
         """Post any body with any token to the gateway."""
         return _request(self._gateway.address, "POST", "/v1/publish", token, body)
 
+    def publish_all(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Post a batch of messages; one result for each, in their order."""
+        body = "".join(f"{json.dumps(m)}\n" for m in messages)
+        answer = _request(
+            self._gateway.address,
+            "POST",
+            "/v1/publish/batch",
+            self.token,
+            body,
+            content_type="application/x-ndjson",
+            timeout=120,
+        )
+        assert answer.status == 200, answer
+        return [json.loads(line) for line in answer.body.splitlines()]
+
     def presence(self, client_id: str, token: str | None = None) -> Answer:
         """Ask whether a client is online."""
         path = f"/v1/clients/{quote(client_id, safe='')}"
         return _request(self._auth.address, "GET", path, token or self.token)
 
 
-def _request(
-    address: Address, method: str, path: str, token: str | None, body: str | None = None
+def _request(  # noqa: PLR0913 - an HTTP request
+    address: Address,
+    method: str,
+    path: str,
+    token: str | None,
+    body: str | None = None,
+    *,
+    content_type: str = "application/json",
+    timeout: float = 15,
 ) -> Answer:
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=15)
-    headers = {"Content-Type": "application/json"} if body is not None else {}
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+    headers = {"Content-Type": content_type} if body is not None else {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
         text = response.read().decode()
-        content_type = response.getheader("Content-Type", "")
+        answered = response.getheader("Content-Type", "")
     finally:
         connection.close()
-    return Answer(response.status, content_type, _parsed(text, content_type))
+    return Answer(response.status, answered, _parsed(text, answered))
 
 
 def _parsed(text: str, content_type: str) -> Any:
-    return json.loads(text) if "json" in content_type and text else text
+    one = "json" in content_type and "ndjson" not in content_type
+    return json.loads(text) if one and text else text

@@ -30,6 +30,8 @@ _MIGRATE = aiohttp.ClientTimeout(total=_MIGRATION_SECONDS + 15, connect=3)
 _PLAIN = re.compile(r"[A-Za-z0-9_.:@-]+")
 #: Client ids that `session disconnect` finds, and that name nobody else (recorded).
 _NAMEABLE = re.compile(r"[ !#-~]+")
+#: More sessions are listed than wanted: some may have ids that cannot be named.
+_UNNAMEABLE = 100
 #: Client ids in one request: VerneMQ's HTTP server takes request lines of 8,000 bytes.
 _AT_ONCE = 50
 _CONNECTIONS = "vernemq_total_active_connections"
@@ -133,19 +135,20 @@ class HttpBrokers:
         Raises:
             BrokerError: when the node cannot be reached or refuses.
         """
-        words = f"--is_online=true&--node={quote(node)}&--client_id&--limit={count}"
+        words = f"--is_online=true&--node={quote(node)}&--client_id&--limit={count + _UNNAMEABLE}"
         url = URL(f"{_base(ip)}/api/v1/session/show?{words}", encoded=True)
         try:
             shown = await self._json(url, _auth(api_key))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise BrokerError(f"session/show at {ip}: {error or type(error).__name__}") from error
-        ids = [str(row["client_id"]) for row in shown["table"]]
+        found = [str(row["client_id"]) for row in shown["table"]]
+        ids = [i for i in found if _NAMEABLE.fullmatch(i)][:count]
         plain = [i for i in ids if _PLAIN.fullmatch(i)]
         for start in range(0, len(plain), _AT_ONCE):
             some = plain[start : start + _AT_ONCE]
             chosen = {"client-ids": ",".join(some)}
             await self.command(ip, api_key, "session/disconnect/clients", **chosen)
-        for odd in (i for i in ids if _NAMEABLE.fullmatch(i) and not _PLAIN.fullmatch(i)):
+        for odd in (i for i in ids if not _PLAIN.fullmatch(i)):
             await self.command(ip, api_key, "session/disconnect", **{"client-id": odd})
 
     async def migrate(self, ip: str, api_key: str, node: str) -> None:

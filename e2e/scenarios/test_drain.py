@@ -1,0 +1,133 @@
+"""Nodes go out of service without losing a message: rolls, scale-downs, evictions."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from e2e.kit.cluster import Cluster, Manifest, condition
+from e2e.kit.crowd import Crowd
+from e2e.kit.eventually import eventually
+from e2e.kit.issuer import Issuer
+from e2e.kit.loadbalancer import door
+from e2e.kit.microservice import Microservice
+from e2e.kit.phone import Address
+from e2e.kit.portforward import PortForward
+from e2e.kit.ready import wait_ready
+from e2e.kit.samples import KIND
+
+pytestmark = pytest.mark.e2e
+_PHONES = 60
+_EACH = 5
+
+
+@contextlib.contextmanager
+def _doors(cluster: Cluster, pods: list[str]) -> Iterator[list[Address]]:
+    """A way to each of these nodes."""
+    with contextlib.ExitStack() as stack:
+        forwards = [
+            stack.enter_context(PortForward(cluster, "default", f"pod/{pod}", 1883)) for pod in pods
+        ]
+        yield [forward.address for forward in forwards]
+
+
+def _brokers(cluster: Cluster, name: str) -> dict[str, Manifest]:
+    found = cluster.items("pods", selector=f"liveconnect.io/cluster={name},liveconnect.io/broker")
+    return {pod["metadata"]["name"]: pod for pod in found}
+
+
+def _uids(cluster: Cluster, name: str) -> dict[str, str]:
+    return {pod: body["metadata"]["uid"] for pod, body in _brokers(cluster, name).items()}
+
+
+def test_a_change_rolls_one_node_at_a_time_and_loses_nothing(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest, orders: Microservice
+) -> None:
+    name = quickstart["metadata"]["name"]
+    before = _uids(cluster, name)
+    crowd = Crowd(f"roll-{uuid.uuid4().hex[:5]}", _PHONES, issuer)
+    with door(cluster, "default", f"{name}-subscriber") as address:
+        crowd.connect([address])
+        cluster.patch(KIND, name, {"spec": {"broker": {"config": {"topic_max_depth": "12"}}}})
+        order: list[str] = []
+        away: set[frozenset[str]] = set()
+
+        def rolled() -> bool:
+            seen = _brokers(cluster, name)
+            unready = {p for p, b in seen.items() if condition(b, "Ready").get("status") != "True"}
+            away.add(frozenset(unready | (before.keys() - seen.keys())))
+            for pod, body in seen.items():
+                if body["metadata"]["uid"] != before.get(pod) and pod not in order:
+                    order.append(pod)
+            return len(order) == len(before) and not unready
+
+        eventually(rolled, within=240, every=0.5, what=f"all nodes of {name} made anew")
+        assert max(len(pods) for pods in away) <= 1, f"more than one node was away: {away}"
+        assert [p for p in order if "-subscriber-" in p] == order[2:], order
+        wait_ready(cluster, name, within=60)
+        crowd.send(orders, _EACH)  # everybody is offline or on a node that has just come back
+        crowd.connect([address])
+        delivery = crowd.delivery(within=60)
+    crowd.leave()
+    assert (delivery.accepted, delivery.lost) == (_PHONES * _EACH, 0)
+    messages = [e["message"] for e in cluster.items("events") if e["reason"] == "RollingOut"]
+    assert any("vernemq.conf: topic_max_depth" in m for m in messages), messages
+
+
+def test_a_scale_down_loses_no_message_of_an_offline_client(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest, orders: Microservice
+) -> None:
+    name = quickstart["metadata"]["name"]
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 3}}})
+    wait_ready(cluster, name, within=240)
+    crowd = Crowd(f"down-{uuid.uuid4().hex[:5]}", _PHONES, issuer)
+    with _doors(cluster, [f"{name}-subscriber-{n}" for n in range(3)]) as doors:
+        crowd.connect(doors)
+    crowd.leave()
+    crowd.send(orders, _EACH)
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 2}}})
+    eventually(
+        lambda: cluster.get("pvc", f"data-{name}-subscriber-2") is None,
+        within=120,
+        every=1,
+        what="the third node left and its volume went",
+    )
+    wait_ready(cluster, name, within=120)
+    with _doors(cluster, [f"{name}-subscriber-{n}" for n in range(2)]) as doors:
+        crowd.connect(doors)
+        delivery = crowd.delivery(within=60)
+    crowd.leave()
+    assert (delivery.accepted, delivery.lost) == (_PHONES * _EACH, 0)
+
+
+def test_clients_of_a_leaving_node_are_moved_in_batches(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest
+) -> None:
+    name = quickstart["metadata"]["name"]
+    budget = {"maxClients": 5, "per": "1s"}
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 3, "disruption": budget}}})
+    wait_ready(cluster, name, within=240)
+    crowd = Crowd(f"paced-{uuid.uuid4().hex[:5]}", _PHONES, issuer)
+    with _doors(cluster, [f"{name}-subscriber-2"]) as doors:
+        crowd.connect(doors)
+        cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 2}}})
+        left: list[int] = []
+
+        def gone() -> bool:
+            drain = cluster.existing(KIND, name)["status"].get("drain")
+            if drain:
+                assert (drain["node"], drain["purpose"]) == (f"{name}-subscriber-2", "Leave")
+                left.append(drain["sessionsLeft"])
+            return cluster.get("pvc", f"data-{name}-subscriber-2") is None
+
+        eventually(gone, within=180, every=0.5, what="the third node left")
+    wait_ready(cluster, name, within=60)
+    crowd.leave()
+    steps = [a - b for a, b in pairwise(left)]
+    assert len(set(left)) >= 4, f"not in batches: {left}"
+    assert max(steps) <= 20, f"more than the budget at once: {left}"
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": None}}})
