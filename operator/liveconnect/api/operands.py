@@ -128,6 +128,8 @@ class AuthConfig(ApiModel):
     """Backends that may connect to the publisher pool, and where they may publish."""
     readers: list[str]
     """Subjects (`system:serviceaccount:…`) that may read presence."""
+    revokers: tuple[str, ...] = ()
+    """Subjects that may revoke tokens."""
     service_accounts: ServiceAccountVerification = ServiceAccountVerification()
     """How backends' tokens are verified."""
     presence_url_file: str = PRESENCE_URL_FILE

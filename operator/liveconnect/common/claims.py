@@ -32,6 +32,8 @@ class TokenFault(StrEnum):
     CLAIMS = "token-claims"
     INACTIVE = "token-inactive"
     """The authorization server says so."""
+    REVOKED = "token-revoked"
+    """By somebody at our own API."""
     NOT_ASKED_YET = "token-not-asked-yet"
     """Nobody has asked the authorization server about it in this while."""
     PROVIDER_UNAVAILABLE = "token-provider-unavailable"

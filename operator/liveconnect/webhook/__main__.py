@@ -22,8 +22,14 @@ from liveconnect.common.tokens import Issuer, TokenVerifier
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
-from liveconnect.webhook.issuers import make_issuers, make_servers, why_not_ready
+from liveconnect.webhook.issuers import (
+    known_issuers,
+    make_issuers,
+    make_servers,
+    why_not_ready,
+)
 from liveconnect.webhook.presence_parts import PresenceParts
+from liveconnect.webhook.revoking import Revoking
 from liveconnect.webhook.routes import Routes, clients_only, hooks_only
 from liveconnect.webhook.settings import WebhookSettings
 
@@ -68,18 +74,23 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         presence = PresenceParts.of(config, session)
         verifier = TokenVerifier(issuers)
         _publish_metrics(issuers, verifier)
+        names = known_issuers(issuers, servers)
+        revoking = Revoking.of(config, session, presence.connection, verifier, names)
+        identities, policy = Identities(verifier, servers), make_policy(config)
         routes = Routes(
-            AuthHooks(Identities(verifier, servers), make_policy(config), time.time, random.random),
+            AuthHooks(identities, policy, revoking.enforcement, time.time, random.random),
             PresenceHooks(presence.queue),
             Clients(verifier, config.readers, presence, time.time),
-            lambda: why_not_ready(issuers, servers),
+            revoking.api,
+            lambda: why_not_ready(issuers, servers) or revoking.enforcement.why_not_ready(),
             draining,
         )
         # A background task that fails ends the process: better no service than one whose
         # presence or keys quietly stand still.
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
-            background += [tasks.create_task(work) for work in presence.background()]
+            works = (*presence.background(), *revoking.work())
+            background += [tasks.create_task(work) for work in works]
             await _listen(routes, draining, settings)
             await presence.queue.flush(_FLUSH_SECONDS)
             for task in background:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final
 
 import msgspec
 
 from liveconnect.common.problem import Problem
-from liveconnect.common.tokens import TokenKind, TokenRefusedError, TokenVerifier
+from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
+from liveconnect.webhook.bearer import Bearers
 from liveconnect.webhook.presence import Record
 from liveconnect.webhook.presence_parts import PresenceParts
-
-_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="liveconnect"'}
-_SCHEME: Final = "bearer"
 
 
 class PresenceView(msgspec.Struct, frozen=True, rename="camel"):
@@ -41,12 +38,11 @@ class Clients:
         presence: PresenceParts,
         clock: Callable[[], float],
     ) -> None:
-        self._verifier = verifier
-        self._readers = frozenset(readers)
+        self._bearers = Bearers(verifier, readers, clock, "reader")
         self._presence = presence
         self._clock = clock
 
-    async def authorize(self, authorization: str) -> None:
+    async def authorize(self, authorization: bytes) -> None:
         """Let readers pass.
 
         Args:
@@ -55,17 +51,7 @@ class Clients:
         Raises:
             Problem: 401 without a good token, 403 for everybody who may not read.
         """
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != _SCHEME or not token.strip():
-            raise Problem(401, "a ServiceAccount's bearer token is needed", _CHALLENGE)
-        try:
-            identity = await self._verifier.verify(token.strip(), self._clock())
-        except TokenRefusedError as error:
-            raise Problem(
-                401, "the token is refused", _CHALLENGE, {"reason": error.fault}
-            ) from None
-        if identity.kind is not TokenKind.SERVICE_ACCOUNT or identity.subject not in self._readers:
-            raise Problem(403, "the cluster object does not name this caller as a reader")
+        await self._bearers.admit(authorization)
 
     async def read(self, client_id: str) -> PresenceView:
         """Return what is known of a client.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -21,6 +21,7 @@ from liveconnect.webhook.contract import (
     RegisterBody,
     RegisteredBody,
     SubscribeBody,
+    can_be_named,
     connect_allowed,
     subscribe_answer,
 )
@@ -48,6 +49,16 @@ class Call(msgspec.Struct, frozen=True):
     node: str
 
 
+class Sessions(Protocol):
+    """What is asked and told about sessions."""
+
+    def covers(self, identity: Verified, client_id: str, now: float) -> bool:
+        """Return whether a token is revoked."""
+
+    def admitted(self, client_id: str, identity: Verified) -> None:
+        """Note that a client was let in."""
+
+
 class AuthHooks:
     """Answers the hooks that ask."""
 
@@ -55,6 +66,7 @@ class AuthHooks:
         self,
         identities: Identities,
         policy: Policy,
+        sessions: Sessions,
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
@@ -63,11 +75,13 @@ class AuthHooks:
         Args:
             identities: say who a user name stands for.
             policy: decides.
+            sessions: know what is revoked, and note who is let in.
             clock: returns seconds since the epoch.
             jitter: returns a number between 0 and 1, another one each time.
         """
         self._identities = identities
         self._policy = policy
+        self._sessions = sessions
         self._clock = clock
         self._jitter = jitter
 
@@ -85,6 +99,10 @@ class AuthHooks:
         )
 
     def _decide(self, call: Call, body: AuthBody, identity: Verified | TokenFault) -> bytes:
+        if isinstance(identity, Verified) and self._sessions.covers(
+            identity, body.client_id, self._clock()
+        ):
+            identity = TokenFault.REVOKED
         if isinstance(body, RegisterBody):
             return self._connect(call, body, identity)
         if isinstance(body, PublishBody):
@@ -99,6 +117,10 @@ class AuthHooks:
         )
         if isinstance(decision, Refused):
             return _refuse(call, body.client_id, decision.reason)
+        if not can_be_named(body.client_id):
+            return _refuse(call, body.client_id, Reason.CLIENT_ID_CHARACTERS)
+        if isinstance(identity, Verified):
+            self._sessions.admitted(body.client_id, identity)
         audit.allowed(call.hook, call.pool)
         return connect_allowed(decision.lifetime_seconds)
 

@@ -56,8 +56,7 @@ def judge(provider: IntrospectionProvider, answer: Claims, now: float) -> Verifi
     """
     if answer.get("active") is not True:
         return TokenFault.INACTIVE
-    issuer = answer.get("iss", provider.issuer)
-    if provider.issuer is not None and issuer != provider.issuer:
+    if provider.issuer is not None and answer.get("iss", provider.issuer) != provider.issuer:
         return TokenFault.ISSUER
     fault = check_times(answer, provider.leeway_seconds, now)
     if fault is not None:
@@ -69,7 +68,7 @@ def judge(provider: IntrospectionProvider, answer: Claims, now: float) -> Verifi
         return TokenFault.CLAIMS
     return Verified(
         kind=TokenKind.DEVICE,
-        issuer=issuer if isinstance(issuer, str) else provider.url,
+        issuer=provider.issuer or provider.url,
         subject=subject,
         claims=dict(answer),
         expires_at=float(answer["exp"]),
@@ -105,6 +104,8 @@ class Introspection:
         self._under_way: dict[bytes, asyncio.Task[Verified | TokenFault]] = {}
         self.name = provider.url
         self.issuer = provider.issuer
+        self.known_as = provider.issuer or provider.url
+        """What its tokens have as their issuer."""
         self.fault: str | None = "not asked yet"
         """Why the last question got no answer; None if it did."""
         self.hits = 0

@@ -63,6 +63,18 @@ def make_servers(config: AuthConfig, session: aiohttp.ClientSession) -> tuple[In
     )
 
 
+def known_issuers(
+    issuers: Sequence[Issuer], servers: Sequence[Introspection]
+) -> Callable[[], list[str]]:
+    """Return what tells all values that `Verified.issuer` can have."""
+
+    def names() -> list[str]:
+        own = {name for issuer in issuers if (name := issuer.name()) is not None}
+        return sorted(own | {server.known_as for server in servers})
+
+    return names
+
+
 def why_not_ready(issuers: Sequence[Issuer], servers: Sequence[Introspection] = ()) -> str | None:
     """Return None if some device's token can be verified.
 

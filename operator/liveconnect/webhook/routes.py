@@ -15,7 +15,7 @@ from liveconnect.common.policy import Pool
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import Draining, Readiness
 from liveconnect.common.server import Handler, Operations, Request, Response, require_get
-from liveconnect.webhook import audit
+from liveconnect.webhook import audit, revocation_api
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.contract import (
     AUTH_HOOKS,
@@ -25,6 +25,7 @@ from liveconnect.webhook.contract import (
     parse_body,
 )
 from liveconnect.webhook.hooks import AuthBody, AuthHooks, Call, PresenceBody, PresenceHooks
+from liveconnect.webhook.revocation_api import RevocationApi
 
 _HOOK_PATH: Final = re.compile(
     r"/hooks/(auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"
@@ -59,18 +60,22 @@ class Routes:
         auth: AuthHooks,
         presence: PresenceHooks,
         clients: Clients,
+        revocations: RevocationApi,
         ready: Readiness,
         draining: Draining,
     ) -> None:
         self._auth = auth
         self._presence = presence
         self._clients = clients
+        self._revocations = revocations
         self._operations = Operations(ready, draining)
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request."""
         if request.path.startswith(_HOOKS):
             return self._hook(request)
+        if request.path.startswith(revocation_api.PATH):
+            return self._revocations.answer(request)
         client = _CLIENT_PATH.fullmatch(request.path)
         if client is None:
             return self._operations(request)
@@ -108,9 +113,7 @@ class Routes:
         return Response(answer)
 
     async def _client(self, request: Request, client_id: str) -> Response:
-        await self._clients.authorize(
-            request.headers.get(b"authorization", b"").decode("ascii", "replace")
-        )
+        await self._clients.authorize(request.headers.get(b"authorization", b""))
         view = await self._clients.read(client_id)
         return Response(msgspec.json.encode(view), headers={"Cache-Control": "no-store"})
 

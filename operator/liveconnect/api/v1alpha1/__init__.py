@@ -1,10 +1,12 @@
 """`liveconnect.io/v1alpha1`: the models that the CRD is generated from."""
 
+from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.auth import (
     Algorithm,
     Auth,
     Introspection,
     Jwt,
+    Revoker,
     SecretKeyReference,
     TokenProvider,
     TopicAction,
@@ -58,7 +60,6 @@ from liveconnect.api.v1alpha1.services import (
     Presence,
     PresenceStore,
     Reader,
-    ServiceAccountReference,
 )
 from liveconnect.api.v1alpha1.status import (
     AutoscalingStatus,
@@ -119,6 +120,7 @@ __all__ = [
     "Resources",
     "Retention",
     "RetentionPolicy",
+    "Revoker",
     "ScaleDown",
     "SecretKeyReference",
     "ServiceAccountReference",

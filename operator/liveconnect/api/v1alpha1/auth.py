@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources
 
@@ -136,6 +137,13 @@ class TopicRule(ApiModel):
     set."""
 
 
+class Revoker(ApiModel):
+    """A backend that may revoke tokens."""
+
+    serviceAccount: ServiceAccountReference
+    """Its ServiceAccount; it presents a token with audience `liveconnect`."""
+
+
 class Auth(ApiModel):
     """The auth service: VerneMQ's webhooks, access tokens, topics, presence."""
 
@@ -147,3 +155,5 @@ class Auth(ApiModel):
     """Providers of access tokens."""
     topics: Annotated[list[TopicRule], Field(max_length=200)] = []
     """The predefined topics; everything else is denied."""
+    revokers: Annotated[list[Revoker], Field(max_length=100)] = []
+    """Who may revoke tokens (`/v1/revocations` of the auth service); nobody else may."""

@@ -6,18 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.auth import SecretKeyReference
-from liveconnect.api.v1alpha1.base import ApiModel, NamespaceName, ObjectName, TopicFilter
+from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
 from liveconnect.api.v1alpha1.pools import Resources, Storage
-
-
-class ServiceAccountReference(ApiModel):
-    """A ServiceAccount of any namespace."""
-
-    namespace: NamespaceName
-    """Namespace of the ServiceAccount."""
-    name: ObjectName
-    """Name of the ServiceAccount."""
 
 
 class ManagedStore(ApiModel):

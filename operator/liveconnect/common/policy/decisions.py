@@ -12,6 +12,8 @@ class Reason(StrEnum):
 
     CLIENT_ID = "client-id"
     """The token is another client's."""
+    CLIENT_ID_CHARACTERS = "client-id-characters"
+    """With this client id nobody could end the session: see `contract.can_be_named`."""
     DEVICE_ON_PUBLISHER_POOL = "device-on-publisher-pool"
     BACKEND_ON_SUBSCRIBER_POOL = "backend-on-subscriber-pool"
     UNKNOWN_BACKEND = "unknown-backend"

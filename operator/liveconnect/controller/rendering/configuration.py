@@ -245,6 +245,7 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
             names.subject(names.gateway),
             *(_subject(r.serviceAccount) for r in cluster.spec.presence.readers),
         ],
+        revokers=tuple(_subject(r.serviceAccount) for r in cluster.spec.auth.revokers),
         brokers=broker_access(names),
     )
     return config.model_dump(mode="json")

@@ -138,7 +138,8 @@ def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:
     callers = {c.serviceAccount.namespace for c in cluster.spec.gateway.callers}
     readers = {r.serviceAccount.namespace for r in cluster.spec.presence.readers}
     hooks = _rule([_brokers(names)], HOOKS_PORT)
-    asking = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(readers)]
+    revokers = {r.serviceAccount.namespace for r in cluster.spec.auth.revokers}
+    asking = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(readers | revokers)]
     reading = _rule(asking, SERVICE_PORT)
     publishing = _rule([_MONITORING, *_namespaces(callers)], SERVICE_PORT)
     return [

@@ -18,6 +18,7 @@ from liveconnect.webhook.contract.bodies import (
     SubscribeBody,
     SubscribeTopic,
     UnsubscribeBody,
+    can_be_named,
     parse_body,
 )
 from liveconnect.webhook.contract.hooks import AUTH_HOOKS, PRESENCE_HOOKS, Hook
@@ -39,6 +40,7 @@ __all__ = [
     "SubscribeBody",
     "SubscribeTopic",
     "UnsubscribeBody",
+    "can_be_named",
     "connect_allowed",
     "parse_body",
     "subscribe_answer",

@@ -172,6 +172,15 @@ _DECODERS: Final[dict[Hook, Callable[[bytes], Body]]] = {
 }
 
 
+def can_be_named(client_id: str) -> bool:
+    """Return whether the management API can speak of a client.
+
+    VerneMQ puts the client id of `session/disconnect` between double quotes into a query of its
+    own: one that holds a quote or a backslash would end other clients' sessions, or none.
+    """
+    return '"' not in client_id and "\\" not in client_id
+
+
 class HookBodyError(ValueError):
     """A body that VerneMQ would not send. The message names the fault and quotes no value."""
 

@@ -287,6 +287,12 @@ BAD: list[tuple[str, Any, str, str]] = [
             ("cacheSeconds", 3601, f"{_INTROSPECTION}.cacheSeconds", "less than or equal to"),
         )
     ),
+    (
+        "spec.auth.revokers",
+        [{"serviceAccount": {"namespace": "shop"}}],
+        "spec.auth.revokers[0].serviceAccount.name",
+        "Required",
+    ),
     # topics
     *(
         ("spec.auth.topics", [{"filter": text, "allow": ["subscribe"]}], field, words)

@@ -327,7 +327,8 @@ def write_config(
 @contextlib.contextmanager
 def running_service(folder: Path, config: Path, **extra: str) -> Iterator[Service]:
     """Start the process, with `extra` in its environment; end it as Kubernetes would."""
-    port, log = free_port(), folder / f"log-{time.monotonic_ns()}"
+    port = int(extra.get("LIVECONNECT_PORT", free_port()))
+    log = folder / f"log-{time.monotonic_ns()}"
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
         "LIVECONNECT_CONFIG_FILE": str(config),

@@ -1,0 +1,147 @@
+"""Which clients a subject, or a token, connected with: to find the sessions that a revocation ends.
+
+VerneMQ holds a client up until its hook is answered, so entries are queued here and written soon.
+An entry that was lost costs promptness, not safety: a revoked token is refused by every hook, and
+its session ends with it at the latest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from liveconnect.common.tokens import Verified
+from liveconnect.webhook.adapters.commands import Commands
+from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
+from liveconnect.webhook.revocations import Kind, Revocation
+
+MAX_QUEUED: Final = 100_000
+_BATCH: Final = 500
+_SUBJECT_SECONDS: Final = 31 * 24 * 3600
+"""A bit longer than any session lasts (`contract.answers.MAX_LIFETIME_SECONDS`)."""
+_RETRY_SECONDS: Final = 1.0
+
+QUEUED: Final = Gauge(
+    "liveconnect_webhook_session_index_queue", "Admitted clients that are not yet in the index."
+)
+DROPPED: Final = Counter(
+    "liveconnect_webhook_session_index_dropped_total",
+    "Admitted clients that never got into the index, the queue being full.",
+)
+
+
+class _Admitted(msgspec.Struct, frozen=True, gc=False):
+    client_id: str
+    issuer: str
+    subject: str
+    token_id: str
+    expires_at: float
+
+
+class SessionIndex:
+    """Notes who connected, and finds them."""
+
+    def __init__(
+        self,
+        store: Commands,
+        key: Callable[[str], str],
+        *,
+        max_queued: int = MAX_QUEUED,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make it.
+
+        Args:
+            store: where it is.
+            key: returns the full name of a key.
+            max_queued: entries that wait at most.
+            clock: returns seconds since the epoch.
+        """
+        self._store = store
+        self._key = key
+        self._clock = clock
+        self._max_queued = max_queued
+        self._queue: deque[_Admitted] = deque()
+        self._filled = asyncio.Event()
+
+    def put(self, client_id: str, identity: Verified) -> None:
+        """Note that a client was let in; never waits, never fails."""
+        if len(self._queue) >= self._max_queued:
+            self._queue.popleft()
+            DROPPED.inc()
+        self._queue.append(
+            _Admitted(
+                client_id,
+                identity.issuer,
+                identity.subject,
+                identity.token_id,
+                identity.expires_at,
+            )
+        )
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Write entries until cancelled."""
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+                await self._write(batch)
+                QUEUED.set(len(self._queue))
+
+    async def _write(self, batch: Sequence[_Admitted]) -> None:
+        now = self._clock()
+        commands = [command for entry in batch for command in self._commands(entry, now)]
+        while True:
+            try:
+                await self._store.pipelined(*commands)
+            except StoreUnavailableError:
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def _commands(self, entry: _Admitted, now: float) -> list[tuple[Any, ...]]:
+        commands: list[tuple[Any, ...]] = []
+        if entry.subject:
+            key = self._name(Kind.SUBJECT, entry.issuer, entry.subject)
+            commands += [
+                ("ZADD", key, entry.expires_at, entry.client_id),
+                ("ZREMRANGEBYSCORE", key, "-inf", now),
+                ("EXPIRE", key, _SUBJECT_SECONDS),
+            ]
+        if entry.token_id:
+            key = self._name(Kind.TOKEN, entry.issuer, entry.token_id)
+            lifetime = min(max(int(entry.expires_at - now), 0) + 60, _SUBJECT_SECONDS)
+            commands += [("SADD", key, entry.client_id), ("EXPIRE", key, lifetime)]
+        return commands
+
+    async def clients(self, revocation: Revocation, issuers: Sequence[str]) -> frozenset[str]:
+        """Return the clients that may have a session by what is revoked.
+
+        Args:
+            revocation: what is.
+            issuers: those that the revocation may mean.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        if revocation.kind is Kind.CLIENT:
+            return frozenset({revocation.value})
+        subject = revocation.kind is Kind.SUBJECT
+        words = ("ZRANGE", "0", "-1") if subject else ("SMEMBERS",)
+        keys = [self._name(revocation.kind, issuer, revocation.value) for issuer in issuers]
+        answers = await self._store.pipelined(*((words[0], key, *words[1:]) for key in keys))
+        return frozenset(member.decode() for members in answers for member in members)
+
+    def _name(self, kind: Kind, issuer: str, value: str) -> str:
+        # Hashed: a key is no place for a name of any length, nor for whose it is.
+        digest = hashlib.sha256(f"{issuer}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()
+        return self._key(f"sessions:{kind.value}:{digest[:40]}")
