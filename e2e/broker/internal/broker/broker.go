@@ -175,6 +175,17 @@ func (b *Broker) Online() int {
 	return count
 }
 
+// PerListener counts the connections of each listener, those of suspended ones too.
+func (b *Broker) PerListener() map[string]int {
+	counts := map[string]int{}
+	for _, cl := range b.server.Clients.GetAll() {
+		if !cl.Net.Inline && !cl.Closed() {
+			counts[cl.Net.Listener]++
+		}
+	}
+	return counts
+}
+
 // Sessions counts the sessions, offline ones included.
 func (b *Broker) Sessions() int {
 	count := 0
@@ -201,19 +212,6 @@ func (b *Broker) Disconnect(clientID string, cleanup bool) {
 	b.cut(cl)
 	if cleanup {
 		b.forget(cl)
-	}
-}
-
-// DisconnectBatch cuts up to count random sessions, offline ones included, as VerneMQ draws them.
-func (b *Broker) DisconnectBatch(count int) {
-	for _, cl := range b.server.Clients.GetAll() { // a map: the order is random
-		if count == 0 {
-			return
-		}
-		if !cl.Net.Inline {
-			b.cut(cl)
-			count--
-		}
 	}
 }
 

@@ -323,6 +323,12 @@ func (n *Node) Fetch(clientID string, clean bool) Session {
 	return found
 }
 
+// Disconnect ends a client's connection on whatever node it is.
+func (n *Node) Disconnect(clientID string, cleanup bool) {
+	n.local.Disconnect(clientID, cleanup)
+	n.tell("Disconnect", Call{ClientID: clientID, Clean: cleanup})
+}
+
 // Rows lists the sessions of all nodes.
 func (n *Node) Rows() []Row {
 	rows := n.local.Rows()

@@ -50,6 +50,7 @@ type Local interface {
 	Export() []Session
 	CutAll()
 	Suspend()
+	Disconnect(clientID string, cleanup bool)
 	Rows() []Row
 	NonEmpty() bool
 }
@@ -157,6 +158,15 @@ func (s *Service) Evacuate(call Call, _ *Reply) error {
 		return err
 	}
 	return s.node.evacuate()
+}
+
+// Disconnect ends one client's connection.
+func (s *Service) Disconnect(call Call, _ *Reply) error {
+	if err := s.check(call); err != nil {
+		return err
+	}
+	s.node.local.Disconnect(call.ClientID, call.Clean)
+	return nil
 }
 
 // Rows lists this node's sessions.

@@ -176,6 +176,7 @@ func showListeners(a *api, _ url.Values) (int, any) {
 		stopped[name] = true
 	}
 	types := map[string]string{"tcp": "mqtt", "ws": "mqttws", "ssl": "mqtts", "wss": "mqttwss"}
+	clients := a.broker.PerListener()
 	rows := []map[string]any{}
 	for _, l := range a.conf.Listeners {
 		host, port, _ := net.SplitHostPort(l.Address)
@@ -187,7 +188,7 @@ func showListeners(a *api, _ url.Values) (int, any) {
 			state = "suspended"
 		}
 		rows = append(rows, map[string]any{"type": kind, "status": state, "address": host, "port": port,
-			"mountpoint": "", "max_conns": l.MaxConnections, "active_conns": 0, "all_conns": 0})
+			"mountpoint": "", "max_conns": l.MaxConnections, "active_conns": clients[l.Name], "all_conns": clients[l.Name]})
 	}
 	return table(rows)
 }
@@ -220,24 +221,58 @@ func addKey(a *api, q url.Values) (int, any) {
 
 func disconnect(a *api, q url.Values) (int, any) {
 	_, cleanup := q["--cleanup"]
-	a.broker.Disconnect(q.Get("client-id"), cleanup)
+	if id, ok := clientID(q.Get("client-id")); ok {
+		a.node.Disconnect(id, cleanup)
+	}
 	return text("Done")
 }
 
 func disconnectClients(a *api, q url.Values) (int, any) {
 	_, cleanup := q["--cleanup"]
 	for _, id := range strings.Split(q.Get("client-ids"), ",") {
-		a.broker.Disconnect(id, cleanup)
+		if id, ok := clientID(id); ok {
+			a.node.Disconnect(id, cleanup)
+		}
 	}
 	return text("Done")
 }
 
+// clientID reads a client id as VerneMQ does: bytes are Latin-1, and a quote ends the string of the
+// query that it is glued into. (There the rest of such an id becomes part of the query; here nobody
+// has that id.)
+func clientID(raw string) (string, bool) {
+	if raw == "" || strings.ContainsAny(raw, "\"\\") {
+		return "", false
+	}
+	var id []rune
+	for _, b := range []byte(raw) {
+		id = append(id, rune(b))
+	}
+	return string(id), true
+}
+
+// disconnectBatch takes the first sessions in the table's order, offline ones and those of every
+// node included unless told otherwise: asked again it takes the same ones.
 func disconnectBatch(a *api, q url.Values) (int, any) {
 	count, err := strconv.Atoi(q.Get("count"))
 	if err != nil {
 		return 500, nil
 	}
-	a.broker.DisconnectBatch(count)
+	nodes := map[string]bool{}
+	for _, name := range strings.Split(q.Get("--node"), ",") {
+		nodes[name] = true
+	}
+	rows := a.node.Rows()
+	sort.Slice(rows, func(i, j int) bool { return rows[i].ClientID < rows[j].ClientID })
+	for _, row := range rows {
+		if count == 0 {
+			break
+		}
+		if nodes[""] || nodes[row.Node] {
+			a.node.Disconnect(row.ClientID, false)
+			count--
+		}
+	}
 	return text("Done")
 }
 

@@ -12,13 +12,14 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from liveconnect.api.operands import BrokerAccess
+from liveconnect.common.clientids import query_value
 from liveconnect.common.jsonerrors import MALFORMED
 
 _METRICS_SECONDS: Final = aiohttp.ClientTimeout(total=2.0)
@@ -158,17 +159,17 @@ class Brokers:
 
         Args:
             address: any node's.
-            client_id: the client. VerneMQ glues it into a query of its own between double quotes,
-                so one that holds a quote or a backslash cannot be named there.
+            client_id: the client; some cannot be named (`common.clientids`).
             cleanup: whether its stored session ends as well.
 
         Raises:
             BrokerUnavailableError: the node does not answer, or the client id cannot be named.
         """
-        if not client_id or {'"', "\\"} & set(client_id):
+        value = query_value(client_id)
+        if value is None:
             raise BrokerUnavailableError("this client id cannot be given to session/disconnect")
         flag = "&--cleanup" if cleanup else ""
-        path = f"/api/v1/session/disconnect?client-id={quote_plus(client_id)}{flag}"
+        path = f"/api/v1/session/disconnect?client-id={value}{flag}"
         await self._get(address, path, _COMMAND_SECONDS)
 
     def pod_of(self, node: str) -> str | None:
