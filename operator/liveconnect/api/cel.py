@@ -391,5 +391,6 @@ RULES: dict[str, list[Rule]] = {
     "spec.presence.store": _STORE,
     "spec.presence.store.managed.resources": _RESOURCES,
     "spec.gateway.resources": _RESOURCES,
+    "spec.gateway.outbox.storage": _STORAGE,
     "spec.gateway.callers[].publish[]": [*_FILTER, *_NO_PLACEHOLDERS],
 }

@@ -24,6 +24,7 @@ INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
+OUTBOX_FILE = "/var/lib/liveconnect/outbox/outbox.db"
 API_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 API_CA_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
@@ -160,7 +161,11 @@ class GatewayConfig(ApiModel):
     service_accounts: ServiceAccountVerification = ServiceAccountVerification()
     """How callers' tokens are verified."""
     max_inflight: int = 1000
-    """Messages that wait for the broker's acknowledgement at most; beyond it callers get 503."""
+    """Messages that wait for the broker's acknowledgement at most."""
+    outbox_file: str = OUTBOX_FILE
+    """Messages that were accepted and are not published yet."""
+    max_outbox_messages: int = 200_000
+    """Messages that the outbox holds at most; beyond it callers get 503."""
     max_payload_bytes: int = 262144
     """Largest payload (bytes)."""
     max_topic_levels: int = 10

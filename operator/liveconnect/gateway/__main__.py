@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
@@ -20,12 +21,19 @@ from liveconnect.common.serviceaccounts import service_account_issuer
 from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
 from liveconnect.common.tokens import Issuer, TokenVerifier
 from liveconnect.gateway import metrics
+from liveconnect.gateway.adapters.outboxfile import OutboxFile
+from liveconnect.gateway.adapters.outboxlink import OutboxLink
 from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
 from liveconnect.gateway.adapters.presence import HttpPresence
 from liveconnect.gateway.callers import Callers
+from liveconnect.gateway.dispatch import Dispatch
 from liveconnect.gateway.messages import Limits, Permissions, Topics
+from liveconnect.gateway.outbox import OutboxFailedError
+from liveconnect.gateway.parked import ParkedMessages
 from liveconnect.gateway.reading import Reader
 from liveconnect.gateway.routes import Routes
+
+_PURGE_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -46,11 +54,29 @@ def make_link(config: GatewayConfig) -> PahoLink:
     return link
 
 
+def make_outbox(link: PahoLink, file: OutboxFile) -> OutboxLink:
+    """Return what empties the outbox."""
+    outbox = OutboxLink(link.options, file)
+    metrics.OUTBOX.set_function(lambda: float(outbox.total))
+    metrics.PARKED.set_function(lambda: float(outbox.parked))
+    return outbox
+
+
+async def keep_purging(file: OutboxFile) -> None:
+    """Forget expired keys until cancelled."""
+    while True:
+        await asyncio.sleep(_PURGE_SECONDS)
+        file.purge(time.time())
+
+
 def why_not_ready(issuer: Issuer, link: PahoLink) -> str | None:
-    """Return None if a caller's message can be published."""
+    """Return None if a caller's message can be taken: published or put into the outbox.
+
+    Who has never reached the brokers is not ready; later they may be away for a while.
+    """
     if not issuer.keys.usable:
         return f"no keys to verify callers' tokens with: {issuer.keys.fault}"
-    return link.why_down()
+    return None if link.was_up else link.why_down()
 
 
 async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
@@ -66,12 +92,20 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
     async with aiohttp.ClientSession() as http:
         issuer = service_account_issuer(config.service_accounts, http)
         link = make_link(config)
+        file = OutboxFile(Path(config.outbox_file))
+        outbox = make_outbox(link, file)
+        dispatch = Dispatch(link, outbox, file, config.max_outbox_messages, time.time)
+        link.orphaned = lambda one, error: dispatch.take_orphan(
+            one.message, one.caller, one.done, error
+        )
+        permissions = Permissions(config.callers)
         routes = Routes(
             Callers(TokenVerifier([issuer]), time.time),
-            Permissions(config.callers),
+            permissions,
             Reader(limits, topics),
-            link,
+            dispatch,
             HttpPresence(http, config.presence_url, Path(config.token_file)),
+            ParkedMessages(file, outbox, dispatch, permissions),
             Operations(lambda: why_not_ready(issuer, link), draining),
         )
         server = HttpServer(routes, draining, ServerLimits(body_bytes=limits.batch_bytes))
@@ -80,10 +114,13 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             background = [
                 tasks.create_task(issuer.keys.keep_fresh()),
                 tasks.create_task(link.run()),
+                tasks.create_task(outbox.run()),
+                tasks.create_task(keep_purging(file)),
             ]
             await server.serve(settings)
             for task in background:
                 task.cancel()
+        file.close()
 
 
 def main() -> None:
@@ -94,7 +131,7 @@ def main() -> None:
         config = load_config(settings.config_file, GatewayConfig)
         _log.info("starting", cluster=config.cluster, callers=len(config.callers))
         run(serve(config, settings))
-    except ConfigError as error:
+    except (ConfigError, OutboxFailedError) as error:
         _log.error("the configuration cannot be used", reason=str(error))
         sys.exit(2)
 

@@ -12,11 +12,16 @@ import msgspec
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Response
 from liveconnect.gateway import answers, metrics
+from liveconnect.gateway.dispatch import Dispatch
 from liveconnect.gateway.messages import Delivery, Message, MessageError, Publication
-from liveconnect.gateway.publishing import BusyError, Link, PublishError
+from liveconnect.gateway.outbox import Claim, encode_message, fingerprint
+from liveconnect.gateway.publishing import BusyError, PublishError, Receipt
 
-_SENT: Final = b'{"index":%d,"status":202,"result":"sent"}'
-_ACKNOWLEDGED: Final = b'{"index":%d,"status":200,"result":"acknowledged"}'
+_RESULTS: Final = {
+    Receipt.SENT: b'{"index":%d,"status":202,"result":"sent"}',
+    Receipt.ACKNOWLEDGED: b'{"index":%d,"status":200,"result":"acknowledged"}',
+    Receipt.STORED: b'{"index":%d,"status":202,"result":"stored"}',
+}
 
 Admit = Callable[[Publication], Message]
 """Lets a publication pass, or raises a Problem."""
@@ -25,11 +30,23 @@ Admit = Callable[[Publication], Message]
 class Batch:
     """One batch on its way."""
 
-    def __init__(self, link: Link, admit: Admit) -> None:
-        self._link = link
+    def __init__(
+        self, dispatch: Dispatch, admit: Admit, caller: str, key: bytes | None = None
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            dispatch: what it is published by.
+            admit: lets each message pass, or does not.
+            caller: whose it is.
+            key: its `Idempotency-Key`; each line's is this and its index.
+        """
+        self._dispatch = dispatch
         self._admit = admit
+        self._caller = caller
+        self._key = None if key is None else key.decode("ascii")
         self._results: list[bytes] = []
-        self._outstanding: deque[tuple[int, Message, asyncio.Future[None]]] = deque()
+        self._outstanding: deque[tuple[int, Message, asyncio.Future[Receipt]]] = deque()
 
     async def publish(self, items: Sequence[Publication | MessageError]) -> Response:
         """Publish, and return the answer when each item has its result."""
@@ -56,9 +73,10 @@ class Batch:
 
     async def _send(self, index: int, message: Message) -> None:
         """Publish one; while there is no room, wait for those before it."""
+        claim = self._claim(index, message)
         while True:
             try:
-                done = self._link.publish(message)
+                done = self._dispatch.publish(message, self._caller, claim, patient=True)
             except BusyError as error:
                 if not self._outstanding:
                     self._failed(index, message, error)
@@ -75,12 +93,18 @@ class Batch:
         """Take the result of the message that waits longest."""
         index, message, done = self._outstanding.popleft()
         try:
-            await done
+            receipt = await done
         except PublishError as error:
             self._failed(index, message, error)
         else:
-            metrics.published_in_batch(message.qos)
-            self._results[index] = (_ACKNOWLEDGED if message.qos else _SENT) % index
+            metrics.published_in_batch(message.qos, receipt)
+            self._results[index] = _RESULTS[receipt] % index
+
+    def _claim(self, index: int, message: Message) -> Claim | None:
+        if self._key is None or message.qos == 0:
+            return None
+        # A caller's own keys have no space: this one is nobody else's.
+        return Claim(self._caller, f"{self._key} {index}", fingerprint(encode_message(message)))
 
     def _failed(self, index: int, message: Message, error: PublishError) -> None:
         metrics.not_published(message.qos, error)

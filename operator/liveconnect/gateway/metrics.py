@@ -7,12 +7,19 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from liveconnect.gateway.outbox import (
+    CallerFullError,
+    KeyReusedError,
+    OutboxFailedError,
+    OutboxFullError,
+)
 from liveconnect.gateway.publishing import (
     AckTimeoutError,
     BusyError,
     LinkDownError,
     NotTakenError,
     PublishError,
+    Receipt,
     RefusedError,
 )
 
@@ -44,27 +51,52 @@ WAITING: Final = Gauge(
     "liveconnect_gateway_waiting_messages", "Messages that wait for a broker's acknowledgement."
 )
 
+OUTBOX: Final = Gauge(
+    "liveconnect_gateway_outbox_messages", "Messages in the outbox that are not published yet."
+)
+FROM_OUTBOX: Final = Counter(
+    "liveconnect_gateway_outbox_published_total",
+    "Messages of the outbox that a broker has acknowledged, by QoS.",
+    ["qos"],
+)
+PARKED: Final = Gauge(
+    "liveconnect_gateway_parked_messages",
+    "Messages that cannot be published and were put aside; see /v1/parked.",
+)
+
 _OUTCOMES: Final[dict[type[PublishError], str]] = {
     LinkDownError: "link-down",
     BusyError: "busy",
     AckTimeoutError: "timeout",
     RefusedError: "refused",
     NotTakenError: "not-taken",
+    OutboxFullError: "outbox-full",
+    CallerFullError: "share-full",
+    OutboxFailedError: "outbox-failed",
+    KeyReusedError: "key-reused",
 }
 
 _publishes = lru_cache(maxsize=64)(PUBLISHES.labels)
 _seconds = lru_cache(maxsize=8)(SECONDS.labels)
 
 
-def published(qos: int, seconds: float) -> None:
-    """Count a message for which the QoS's promise is kept."""
+def published(qos: int, receipt: Receipt, seconds: float) -> None:
+    """Count a message for which there is a receipt."""
+    if receipt is Receipt.STORED:
+        _publishes(qos, "stored").inc()
+        return
     _publishes(qos, "ok").inc()
     _seconds(qos).observe(seconds)
 
 
-def published_in_batch(qos: int) -> None:
-    """Count a message of a batch for which the QoS's promise is kept."""
-    _publishes(qos, "ok").inc()
+def published_in_batch(qos: int, receipt: Receipt) -> None:
+    """Count a message of a batch for which there is a receipt."""
+    _publishes(qos, "stored" if receipt is Receipt.STORED else "ok").inc()
+
+
+def delivered_from_outbox(qos: int) -> None:
+    """Count a message of the outbox that a broker has taken."""
+    FROM_OUTBOX.labels(qos).inc()
 
 
 def not_published(qos: int, error: PublishError) -> None:

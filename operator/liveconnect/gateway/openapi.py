@@ -11,6 +11,7 @@ import msgspec
 
 from liveconnect.gateway.messages.fields import Content
 from liveconnect.gateway.messages.query import KNOWN
+from liveconnect.gateway.parked import ParkedPage
 from liveconnect.gateway.presence import ClientPresence
 
 _REF: Final = "#/components/schemas/{name}"
@@ -22,9 +23,11 @@ _PROBLEMS: Final = {
     "401": "No bearer token, or one that proves nothing.",
     "403": "The caller may not publish to this topic.",
     "409": "The client is not online, and `online-only` was asked for; `presence` says more.",
+    "404": "No such message.",
     "413": "Body, topic, payload or properties are too long.",
     "415": "A content type that is not taken.",
     "422": "A field has a value that cannot be; `field` names it.",
+    "429": "The caller's share of the outbox is full.",
     "502": "The broker refused the message.",
     "503": "No connection to the brokers, or too much waits for them.",
     "504": "The broker did not acknowledge in time.",
@@ -52,7 +55,7 @@ class Acknowledged(msgspec.Struct):
     """What became of a message."""
 
     status: str
-    """`acknowledged` (QoS 1 and 2) or `sent` (QoS 0)."""
+    """`acknowledged` (QoS 1 and 2), `sent` (QoS 0), or `stored` (in the outbox)."""
 
 
 class ItemResult(msgspec.Struct, omit_defaults=True):
@@ -65,7 +68,7 @@ class ItemResult(msgspec.Struct, omit_defaults=True):
 
 def document() -> dict[str, Any]:
     """Return the description."""
-    models = (Content, ClientPresence, Acknowledged, ItemResult)
+    models = (Content, ClientPresence, Acknowledged, ItemResult, ParkedPage)
     _, schemas = msgspec.json.schema_components(models, ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -84,6 +87,9 @@ def document() -> dict[str, Any]:
             "/v1/groups/{group}/messages": {
                 "post": _publish("publishToGroup", "Publish to a group", ["group"])
             },
+            "/v1/parked": {"get": _parked_page()},
+            "/v1/parked/{id}": {"delete": _parked_one("deleteParked", "Forget it", "204")},
+            "/v1/parked/{id}/retry": {"post": _parked_one("retryParked", "Try again", "202")},
         },
         "components": {
             "schemas": {**dict(sorted(schemas.items())), "Problem": _PROBLEM},
@@ -110,13 +116,16 @@ def _publish(operation: str, summary: str, in_path: list[str]) -> dict[str, Any]
         "summary": summary,
         "description": "With a JSON body everything is in the body, otherwise in the query. "
         "A CloudEvent in binary mode has `ce-` headers and any content type.",
-        "parameters": [_parameter(name, "path") for name in in_path]
-        + [_parameter(name, "query") for name in KNOWN],
+        "parameters": [
+            *(_parameter(name, "path") for name in in_path),
+            *(_parameter(name, "query") for name in KNOWN),
+            _parameter("Idempotency-Key", "header"),
+        ],
         "requestBody": {"required": True, "content": body},
         "responses": {
             "200": _answer("QoS 1, 2: the broker has taken it.", "Acknowledged"),
-            "202": _answer("QoS 0: handed to the connection.", "Acknowledged"),
-            **_problems(*_PROBLEMS),
+            "202": _answer("Sent (QoS 0), or stored in the outbox (1, 2).", "Acknowledged"),
+            **_problems(*(status for status in _PROBLEMS if status != "404")),
         },
     }
 
@@ -126,6 +135,7 @@ def _batch() -> dict[str, Any]:
         "operationId": "publishBatch",
         "summary": "Publish many messages",
         "description": "One Content in each line; the answer has an ItemResult for each, in order.",
+        "parameters": [_parameter("Idempotency-Key", "header")],
         "requestBody": {
             "required": True,
             "content": {"application/x-ndjson": {"schema": _CONTENT}},
@@ -139,6 +149,28 @@ def _batch() -> dict[str, Any]:
             },
             **_problems("400", "401", "413", "415", "503"),
         },
+    }
+
+
+def _parked_page() -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": _REF.format(name="ParkedPage")}}}
+    return {
+        "operationId": "listParked",
+        "summary": "Your messages that cannot be published",
+        "parameters": [_parameter("after", "query")],
+        "responses": {
+            "200": {"description": "A page of them.", "content": content},
+            **_problems("401", "422"),
+        },
+    }
+
+
+def _parked_one(operation: str, summary: str, status: str) -> dict[str, Any]:
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "parameters": [_parameter("id", "path")],
+        "responses": {status: {"description": "Done."}, **_problems("401", "404")},
     }
 
 

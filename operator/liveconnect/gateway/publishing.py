@@ -11,9 +11,21 @@ PublishError
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import Protocol
 
 from liveconnect.gateway.messages import Message
+
+
+class Receipt(Enum):
+    """What has become of a message."""
+
+    SENT = "sent"
+    """QoS 0: handed to the connection; MQTT promises no more."""
+    ACKNOWLEDGED = "acknowledged"
+    """The broker has taken it (PUBACK, PUBCOMP)."""
+    STORED = "stored"
+    """It is in the outbox on disk, and will be published."""
 
 
 class PublishError(Exception):
@@ -62,12 +74,15 @@ class NotTakenError(PublishError):
 class Link(Protocol):
     """The link to the publisher pool."""
 
-    def publish(self, message: Message) -> asyncio.Future[None]:
+    def publish(self, message: Message, caller: str) -> asyncio.Future[Receipt]:
         """Publish.
 
+        Args:
+            message: what is published.
+            caller: whose message it is.
+
         Returns:
-            What is done when the QoS's promise is kept: 0 handed to the connection, 1 PUBACK,
-            2 PUBCOMP. It fails with a PublishError.
+            What is done when there is a receipt. It fails with a PublishError.
 
         Raises:
             PublishError: it failed at once.

@@ -15,20 +15,34 @@ import msgspec
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Answer, Operations, Pending, Request, Response, require_get
-from liveconnect.gateway import answers, metrics, openapi
+from liveconnect.gateway import answers, metrics, openapi, parked
 from liveconnect.gateway.batches import Batch
 from liveconnect.gateway.callers import Callers
-from liveconnect.gateway.messages import Address, Delivery, Message, Permissions, Publication
+from liveconnect.gateway.dispatch import Dispatch
+from liveconnect.gateway.messages import (
+    Address,
+    Delivery,
+    Message,
+    MessageError,
+    Permissions,
+    Publication,
+)
+from liveconnect.gateway.outbox import Claim, check_key, encode_message, fingerprint
+from liveconnect.gateway.parked import ParkedMessages
 from liveconnect.gateway.presence import Presence, PresenceUnavailableError
-from liveconnect.gateway.publishing import Link, PublishError
+from liveconnect.gateway.publishing import PublishError, Receipt
 from liveconnect.gateway.reading import Reader
 
 _PUBLISH: Final = "/v1/publish"
 _BATCH: Final = "/v1/publish/batch"
 _OPENAPI: Final = "/openapi.json"
 _ADDRESSED: Final = re.compile(r"/v1/(clients|groups)/([^/]+)/messages")
-_ACKNOWLEDGED: Final = Response(b'{"status":"acknowledged"}')
-_SENT: Final = Response(b'{"status":"sent"}', 202)
+_ANSWERS: Final = {
+    Receipt.ACKNOWLEDGED: Response(b'{"status":"acknowledged"}'),
+    Receipt.SENT: Response(b'{"status":"sent"}', 202),
+    Receipt.STORED: Response(b'{"status":"stored"}', 202),
+}
+_KEY: Final = b"idempotency-key"
 
 T = TypeVar("T")
 
@@ -38,20 +52,22 @@ _log = get_logger(__name__)
 class Routes:
     """The gateway's HTTP handler."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that is served
         self,
         callers: Callers,
         permissions: Permissions,
         reader: Reader,
-        link: Link,
+        dispatch: Dispatch,
         presence: Presence,
+        parked_messages: ParkedMessages,
         operations: Operations,
     ) -> None:
         self._callers = callers
         self._permissions = permissions
         self._reader = reader
-        self._link = link
+        self._dispatch = dispatch
         self._presence = presence
+        self._parked = parked_messages
         self._operations = operations
         self._description = Response(msgspec.json.encode(openapi.document()))
 
@@ -61,6 +77,8 @@ class Routes:
             return self._posted(request, self._publish, None)
         if request.path == _BATCH:
             return self._posted(request, self._publish_batch, None)
+        if request.path == parked.PATH or request.path.startswith(f"{parked.PATH}/"):
+            return self._called(request, self._answer_parked, None)
         if request.path == _OPENAPI:
             require_get(request)
             return self._description
@@ -70,9 +88,12 @@ class Routes:
         return self._operations(request)
 
     def _posted(self, request: Request, serve: _Serve, address: Address | None) -> Answer:
-        """Serve a caller's request, once it is known whose it is."""
+        """Serve a caller's message, once it is known whose it is."""
         if request.method != "POST":
             raise Problem(405, "messages are posted", {"Allow": "POST"})
+        return self._called(request, serve, address)
+
+    def _called(self, request: Request, serve: _Serve, address: Address | None) -> Answer:
         authorization = request.headers.get(b"authorization")
         subject = _counted(self._callers.identify_now, authorization)
         if subject is None:
@@ -100,27 +121,46 @@ class Routes:
         began = time.perf_counter()
         publication = _counted(self._reader.read, request, address)
         message = _counted(self._admit, subject, publication)
+        claim = None
+        if _KEY in request.headers:
+            claim = _counted(self._claim, subject, request, message)
         if publication.delivery is Delivery.ONLINE_ONLY:
-            return self._publish_online_only(publication, began)
-        return self._send(message, began)
+            return self._publish_online_only(publication, subject, claim, began)
+        return self._send(message, subject, claim, began)
 
-    def _send(self, message: Message, began: float) -> Response | Pending:
+    def _claim(self, subject: str, request: Request, message: Message) -> Claim:
         try:
-            done = self._link.publish(message)
+            key = check_key(request.headers[_KEY], message.qos)
+        except MessageError as error:
+            raise answers.of_message_error(error) from None
+        return Claim(subject, key, fingerprint(encode_message(message)))
+
+    def _send(
+        self, message: Message, subject: str, claim: Claim | None, began: float
+    ) -> Response | Pending:
+        try:
+            done = self._dispatch.publish(message, subject, claim)
         except PublishError as error:
             raise _failed(message, error) from None
         if done.done():
             return _finish(message, began, done)
         return Pending(done, partial(_finish, message, began, done))
 
-    async def _publish_online_only(self, publication: Publication, began: float) -> Response:
+    async def _publish_online_only(
+        self, publication: Publication, subject: str, claim: Claim | None, began: float
+    ) -> Response:
         """Publish if the client is connected now; it may be gone when the message arrives."""
+        message = publication.message
         try:
-            await self._require_online(publication.client_id)
+            # What was published before is not published again: presence has no say in it.
+            if claim is None or self._dispatch.used(claim) is None:
+                await self._require_online(publication.client_id)
         except Problem as problem:
             metrics.refused(problem.status)
             raise
-        answer = self._send(publication.message, began)
+        except PublishError as error:
+            raise _failed(message, error) from None
+        answer = self._send(message, subject, claim, began)
         if isinstance(answer, Response):
             return answer
         await asyncio.wait([answer.awaited])
@@ -149,11 +189,17 @@ class Routes:
             raise Problem(403, detail, extra={"field": "topic"})
         return message
 
+    def _answer_parked(self, subject: str, request: Request, _address: Address | None) -> Answer:
+        return self._parked.answer(subject, request)
+
     # --- many
 
     def _publish_batch(self, subject: str, request: Request, _address: Address | None) -> Answer:
         items = _counted(self._reader.read_batch, request)
-        return Batch(self._link, partial(self._admit, subject)).publish(items)
+        key = request.headers.get(_KEY)
+        if key is not None:
+            _counted(_checked_key, key)
+        return Batch(self._dispatch, partial(self._admit, subject), subject, key).publish(items)
 
 
 _Serve = Callable[[str, Request, Address | None], Answer]
@@ -180,14 +226,21 @@ def _counted(function: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
-def _finish(message: Message, began: float, done: asyncio.Future[None]) -> Response:
-    """Return the answer when the QoS's promise is kept, or cannot be."""
+def _checked_key(raw: bytes) -> str:
     try:
-        done.result()
+        return check_key(raw)
+    except MessageError as error:
+        raise answers.of_message_error(error) from None
+
+
+def _finish(message: Message, began: float, done: asyncio.Future[Receipt]) -> Response:
+    """Return the answer when there is a receipt, or can be none."""
+    try:
+        receipt = done.result()
     except PublishError as error:
         raise _failed(message, error) from None
-    metrics.published(message.qos, time.perf_counter() - began)
-    return _ACKNOWLEDGED if message.qos else _SENT
+    metrics.published(message.qos, receipt, time.perf_counter() - began)
+    return _ANSWERS[receipt]
 
 
 def _failed(message: Message, error: PublishError) -> Problem:

@@ -72,6 +72,16 @@ ClientTopic = Annotated[str, Field(max_length=512, pattern=_TEMPLATE.format(name
 GroupTopic = Annotated[str, Field(max_length=512, pattern=_TEMPLATE.format(name="group"))]
 
 
+class Outbox(ApiModel):
+    """Messages that were accepted and that no broker has acknowledged yet, on disk."""
+
+    storage: Storage = Storage()
+    """Volume of each pod. One that scaling down leaves behind is always kept: there may be messages
+    in it, and the pod of that name will publish them."""
+    maxMessages: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
+    """Messages that each pod keeps at most; beyond it callers get 503."""
+
+
 class Gateway(ApiModel):
     """The publisher gateway: HTTP in, MQTT to the publisher pool out."""
 
@@ -81,6 +91,8 @@ class Gateway(ApiModel):
     """Compute resources of each pod."""
     callers: Annotated[list[Caller], Field(max_length=100)] = []
     """Who may publish what; nobody else may."""
+    outbox: Outbox = Outbox()
+    """Where messages wait while the brokers are away."""
     clientTopic: ClientTopic = CLIENT_TOPIC
     """Topic that `POST /v1/clients/{id}/messages` publishes to; `{clientId}` is a level of it."""
     groupTopic: GroupTopic = GROUP_TOPIC

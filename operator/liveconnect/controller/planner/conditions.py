@@ -52,7 +52,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "PresenceReady": _presence(cluster, names, observed),
         "CertificatesReady": certificate_verdict(certificates, now),
         "AuthReady": _workload(observed, "Deployment", names, names.auth),
-        "GatewayReady": _workload(observed, "Deployment", names, names.gateway),
+        "GatewayReady": _workload(observed, "StatefulSet", names, names.gateway),
     }
     verdicts: dict[str, Verdict] = {
         "Ready": _ready(observed, parts),

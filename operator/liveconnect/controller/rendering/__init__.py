@@ -47,7 +47,10 @@ def render(
             (pool.value, brokers.stateful_set(cluster, names, pool, inputs, label(pool.value)))
             for pool in Pool
         ),
-        ("gateway", services.gateway_deployment(cluster, names, settings, label("gateway"))),
+        (
+            "gateway",
+            services.gateway_stateful_set(cluster, names, settings, inputs, label("gateway")),
+        ),
     ]
     return tuple(stamp(manifest, cluster, label(component)) for component, manifest in children)
 

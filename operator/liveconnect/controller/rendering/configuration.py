@@ -264,6 +264,7 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         callers=callers(cluster),
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
+        max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,
     )
     bounds = {
         "max_payload_bytes": _bound(cluster, "max_message_size"),

@@ -143,12 +143,13 @@ def auth_deployment(
     # Of no use beside an external store, and then another one for every operator process.
     managed = cluster.spec.presence.store.external is None
     password = inputs.credentials.presence_password if managed else ""
-    return _deployment(
+    return _workload(
         cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,
         container="auth",
         ports=_PORTS["auth"],
         env=[{"name": "LIVECONNECT_HOOKS_PORT", "value": str(HOOKS_PORT)}],
         command=["liveconnect-webhook"],
+        claim=None,
         replicas=cluster.spec.auth.replicas,
         resources=resources(cluster.spec.auth.resources),
         config_hash=digest(
@@ -161,10 +162,14 @@ def auth_deployment(
     )  # fmt: skip
 
 
-def gateway_deployment(
-    cluster: Cluster, names: Names, settings: RenderSettings, pod_labels: dict[str, str]
+def gateway_stateful_set(
+    cluster: Cluster,
+    names: Names,
+    settings: RenderSettings,
+    inputs: RenderInputs,
+    pod_labels: dict[str, str],
 ) -> Manifest:
-    """The gateway's pods."""
+    """The gateway's pods, each with a volume for its outbox (docs/adr/0013)."""
     token_mount = {
         "name": "broker-token",
         "mountPath": operands.TOKEN_FILE.rpartition("/")[0],
@@ -179,9 +184,18 @@ def gateway_deployment(
         "name": "broker-token",
         "projected": {"defaultMode": 288, "sources": [{"serviceAccountToken": token}]},
     }
-    return _deployment(
+    storage = cluster.spec.gateway.outbox.storage
+    claim = {
+        "name": "data",
+        "size": inputs.volume_sizes.get(names.gateway, storage.size),
+        "storage_class": storage.storageClassName,
+        "when_deleted": storage.retention.whenDeleted.value,
+        "path": operands.OUTBOX_FILE.rpartition("/")[0],
+    }
+    return _workload(
         cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
         [_config(names.gateway), _api_access(), (token_mount, token_volume)],
+        claim=claim,
         container="gateway",
         ports=_PORTS["gateway"],
         env=[],
@@ -192,7 +206,7 @@ def gateway_deployment(
     )  # fmt: skip
 
 
-def _deployment(
+def _workload(
     cluster: Cluster,
     settings: RenderSettings,
     name: str,
@@ -201,15 +215,18 @@ def _deployment(
     volumes: list[tuple[dict[str, Any], dict[str, Any]]],
     **view: Any,
 ) -> Manifest:
+    mounts, claim = [mount for mount, _ in volumes], view["claim"]
+    if claim is not None:
+        mounts.append({"name": claim["name"], "mountPath": claim["path"]})
     return render_manifest(
-        "service-deployment.yaml.j2",
+        "service-workload.yaml.j2",
         name=name,
         selector=selector,
         pod_labels=pod_labels,
         image=settings.image,
         image_pull_policy=settings.image_pull_policy,
         pull_secrets=[s.model_dump() for s in cluster.spec.broker.imagePullSecrets],
-        mounts=[mount for mount, _ in volumes],
+        mounts=mounts,
         volumes=[volume for _, volume in volumes],
         **view,
     )

@@ -18,12 +18,11 @@ import msgspec
 from liveconnect.common.logs import get_logger
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.credential import Credential, read_credential
-from liveconnect.gateway.adapters.session import ACK_SECONDS, ConnectError, Session
+from liveconnect.gateway.adapters.pause import pause
+from liveconnect.gateway.adapters.session import ACK_SECONDS, ConnectError, Orphaned, Session
 from liveconnect.gateway.messages import Message
-from liveconnect.gateway.publishing import LinkDownError
+from liveconnect.gateway.publishing import LinkDownError, Receipt
 
-_FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 5.0
 _STEADY_SECONDS: Final = 5.0
 """A session that lived so long was no failure."""
 _RENEWAL_POLL_SECONDS: Final = 5.0
@@ -31,7 +30,6 @@ _MAX_CLIENT_ID: Final = 80
 """Leaves room for the number; VerneMQ takes 100 characters."""
 
 _log = get_logger(__name__)
-_random: Final = secrets.SystemRandom()
 
 
 class LinkOptions(msgspec.Struct, frozen=True):
@@ -50,7 +48,11 @@ class PahoLink:
     """Keeps a session; implements `publishing.Link`."""
 
     def __init__(self, options: LinkOptions) -> None:
-        self._options = options
+        self.options = options
+        self.orphaned: Orphaned | None = None
+        """Offered what is not acknowledged when its connection ends."""
+        self.was_up = False
+        """Whether there ever was a connection."""
         self._session: Session | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
@@ -59,12 +61,12 @@ class PahoLink:
         self._prefix = f"{options.name[:_MAX_CLIENT_ID]}-{secrets.token_hex(4)}"
         self._fault = "not connected yet"
 
-    def publish(self, message: Message) -> asyncio.Future[None]:
+    def publish(self, message: Message, caller: str) -> asyncio.Future[Receipt]:
         """Publish, as `publishing.Link` says."""
         session = self._session
         if session is None:
             raise LinkDownError("no connection to the publisher pool", sent=False)
-        return session.publish(message)
+        return session.publish(message, caller)
 
     def why_down(self) -> str | None:
         """Return why nothing can be published; None if it can."""
@@ -84,7 +86,7 @@ class PahoLink:
                 began = time.monotonic()
                 await self._serve_one()
                 failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
-                await asyncio.sleep(_pause(failures))
+                await asyncio.sleep(pause(failures))
         finally:
             await self._close()
 
@@ -125,24 +127,26 @@ class PahoLink:
     def _fresh_credential(self, used: Credential) -> Credential | None:
         if time.time() < used.renew_at:
             return None
-        now = read_credential(self._options.token_file)
+        now = read_credential(self.options.token_file)
         return None if now is None or now.is_same(used) else now
 
     async def _connect(
         self, credential: Credential | None = None
     ) -> tuple[Session, Credential] | None:
-        options = self._options
+        options = self.options
         credential = credential or read_credential(options.token_file)
         if credential is None:
             self._note_failure("own token cannot be read")
             return None
-        session = Session(f"{self._prefix}-{next(self._numbers)}", options.window)
+        client_id = f"{self._prefix}-{next(self._numbers)}"
+        session = Session(client_id, options.window, self.orphaned)
         try:
             await session.connect(options.host, options.port, credential.token)
         except ConnectError as error:
             self._note_failure(str(error))
             return None
         metrics.CONNECTS.labels("ok").inc()
+        self.was_up = True
         _log.info("connected to the publisher pool", client_id=session.client_id)
         return session, credential
 
@@ -155,9 +159,3 @@ class PahoLink:
         task = asyncio.get_running_loop().create_task(session.retire(ACK_SECONDS))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
-
-
-def _pause(failures: int) -> float:
-    """Return how long to wait before the next attempt; after a steady session hardly at all."""
-    longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), _LONGEST_PAUSE_SECONDS)
-    return _random.uniform(longest / 2, longest)

@@ -1,7 +1,7 @@
 """One MQTT connection to the publisher pool, from CONNECT to its end.
 
-It is used once: what is not acknowledged when it ends has failed, and its caller is told so. A
-message that is sent again behind its caller's back would be one that the caller sends again, too.
+It is used once. What is not acknowledged when it ends is handed to `orphaned`, in the order in
+which it was published; what nobody takes has failed, and its caller is told so.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from liveconnect.common.logs import Redacted, get_logger
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
 from liveconnect.gateway.adapters.client import Client
-from liveconnect.gateway.adapters.mqttproperties import mqtt_properties
 from liveconnect.gateway.adapters.stream import Stream
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
@@ -28,6 +28,7 @@ from liveconnect.gateway.publishing import (
     BusyError,
     LinkDownError,
     PublishError,
+    Receipt,
     RefusedError,
 )
 
@@ -39,6 +40,8 @@ ACK_SECONDS: Final = 10.0
 TICK_SECONDS: Final = 0.5
 MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
 """Payloads that wait for the broker at most."""
+SILENT: Final = "the broker does not acknowledge"
+"""Why a connection ended whose acknowledgements did not come in time."""
 
 _log = get_logger(__name__)
 
@@ -47,72 +50,85 @@ class ConnectError(Exception):
     """There is no connection; the message says why."""
 
 
-class _Waiting(msgspec.Struct, gc=False):
+class Waiting(msgspec.Struct, gc=False):
     """A message that waits for its acknowledgement."""
 
-    done: asyncio.Future[None]
     message: Message
-    deadline: float
+    caller: str
+    """Whose message it is."""
+    done: asyncio.Future[Receipt]
+    deadline: float = 0.0
+    """Of the acknowledgement, in the time of `time.monotonic`."""
 
 
-def _fail(one: _Waiting, error: PublishError) -> None:
+Orphaned = Callable[[Waiting, PublishError], bool]
+"""Takes a message that has lost its connection; False if it is to fail."""
+
+
+def _fail(one: Waiting, error: PublishError) -> None:
     if not one.done.done():
         one.done.set_exception(error)
 
 
-class Session:
-    """One connection. Everything happens on the event loop; paho runs no thread."""
+class Connection:
+    """The connection itself. Everything happens on the event loop; paho runs no thread."""
 
-    def __init__(self, client_id: str, window: int) -> None:
-        """Prepare a session.
+    def __init__(self, client_id: str) -> None:
+        """Prepare a connection.
 
         Args:
             client_id: nobody else's.
-            window: messages that may wait for their acknowledgement.
         """
         self.client_id = client_id
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when the connection is gone; with the reason."""
         self.alive = False
         """Whether it can be published on."""
+        self.session_present = False
+        """Whether the broker still knew this client id's session."""
         self._loop = asyncio.get_running_loop()
-        self._window = window
         self._limits = BrokerLimits()
-        self._waiting: dict[int, _Waiting] = {}
-        self._queued: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
-        self._reading = False
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._stream = Stream(self._on_readable)
         self._client = self._make_client()
         self._ticker: asyncio.TimerHandle | None = None
 
     def _make_client(self) -> Client:
-        client = Client(self.client_id, self._stream, self._on_acknowledged)
+        client = Client(self.client_id, self._stream, self)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
         client.on_socket_register_write = self._on_write_wanted
         return client
 
-    # --- life
-
-    async def connect(self, host: str, port: int, token: Redacted) -> None:
+    async def connect(
+        self, host: str, port: int, token: Redacted, *, session_seconds: int = 0
+    ) -> None:
         """Connect.
 
         Args:
             host: the publisher pool's host name.
             port: its MQTT port.
             token: own ServiceAccount token, the MQTT user name.
+            session_seconds: how long the broker keeps the session after the end; 0 begins and
+                ends with the connection.
 
         Raises:
             ConnectError: the broker cannot be reached, or refuses.
         """
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
+        if session_seconds:
+            properties.SessionExpiryInterval = session_seconds
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._loop.create_connection(lambda: self._stream, host, port)
                 self._client.username_pw_set(token.reveal())
-                self._client.connect(host, port, KEEPALIVE_SECONDS, clean_start=True)
+                self._client.connect(
+                    host,
+                    port,
+                    KEEPALIVE_SECONDS,
+                    clean_start=not session_seconds,
+                    properties=properties,
+                )
                 await self._connected
         except TimeoutError:
             self._stream.abort()
@@ -124,15 +140,8 @@ class Session:
             raise
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
 
-    async def retire(self, within: float) -> None:
-        """Wait for what waits, then disconnect.
-
-        Args:
-            within: seconds to wait for acknowledgements at most.
-        """
-        outstanding = [one.done for one in (*self._waiting.values(), *self._queued)]
-        if outstanding:
-            await asyncio.wait(outstanding, timeout=within)
+    def disconnect(self) -> None:
+        """End the connection as MQTT wants it."""
         self._client.disconnect()
         self._client.loop_write()
         self._stream.flush()
@@ -143,29 +152,19 @@ class Session:
         self._stream.abort()
         self._end(reason)
 
-    @property
-    def waiting(self) -> int:
-        """Messages that wait for their acknowledgement."""
-        return len(self._waiting) + len(self._queued)
-
     def _tick(self) -> None:
         if self.ended.done():
             return
-        now, late = time.monotonic(), False
         self._client.loop_misc()
-        # In the order of sending, and the time-out is the same for all: the first is the oldest.
-        # What is queued behind them is younger than what was sent.
-        for one in self._waiting.values():
-            if now <= one.deadline:
-                break
-            _fail(one, AckTimeoutError(f"no acknowledgement within {ACK_SECONDS:g} s"))
-            late = True
-        if late:
+        if not self.ended.done() and self._is_silent(time.monotonic()):
             # A broker of which one message waits that long serves the others no better.
-            self.abort("the broker does not acknowledge")
-            return
+            self.abort(SILENT)
         if not self.ended.done():
             self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def _is_silent(self, now: float) -> bool:
+        """Return whether an acknowledgement is overdue."""
+        raise NotImplementedError
 
     def _end(self, reason: str) -> None:
         self.alive = False
@@ -173,94 +172,20 @@ class Session:
             self._ticker.cancel()
         if not self._connected.done():
             self._connected.set_exception(ConnectError(reason))
-        for one in self._waiting.values():
-            _fail(one, LinkDownError("the connection broke before the acknowledgement"))
-        for one in self._queued:
-            _fail(one, LinkDownError("the connection broke", sent=False))
-        self._waiting.clear()
-        self._queued.clear()
-        self._waiting_bytes = 0
         if not self.ended.done():
             self.ended.set_result(reason)
 
-    # --- publishing
+    def on_received(self, packet_id: int) -> None:
+        """Note a PUBREC."""
+        raise NotImplementedError
 
-    def publish(self, message: Message) -> asyncio.Future[None]:
-        """Publish, as `publishing.Link.publish` says."""
-        if not self.alive:
-            raise LinkDownError("no connection to the publisher pool", sent=False)
-        self._limits.check(message)
-        size = len(message.payload)
-        if not self._stream.writable or self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise BusyError("the broker does not keep up")
-        done: asyncio.Future[None] = self._loop.create_future()
-        if message.qos == 0:
-            self._send(message)
-            done.set_result(None)
-            return done
-        if self.waiting >= self._window:
-            raise BusyError(f"{self._window} messages wait for the broker already")
-        one = _Waiting(done, message, time.monotonic() + ACK_SECONDS)
-        self._waiting_bytes += size
-        if self._queued or len(self._waiting) >= self._limits.receive_maximum:
-            self._queued.append(one)
-        else:
-            self._waiting[self._send(message)] = one
-        return done
+    def on_acknowledged(self, packet_id: int) -> None:
+        """Note a PUBACK or PUBCOMP."""
+        raise NotImplementedError
 
-    def _send(self, message: Message) -> int:
-        """Give a message to paho; return its packet id."""
-        for _ in range(2 + len(self._waiting)):
-            info = self._client.publish(
-                message.topic,
-                message.payload,
-                message.qos,
-                retain=message.retain,
-                properties=None
-                if message.properties is None
-                else mqtt_properties(message.properties),
-            )
-            if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                return info.mid
-            if info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-                break
-            # Only means that the packet id is in use still: 65535 messages later. Take the next.
-        raise LinkDownError("the connection broke", sent=False)
-
-    def _on_publish(
-        self, _c: mqtt.Client, _u: Any, mid: int, code: ReasonCode, _p: Properties
-    ) -> None:
-        if not self._reading:
-            return  # paho's word for "QoS 0 is written", with an id that may be somebody else's
-        if not code.is_failure:
-            self._on_acknowledged(mid)
-            return
-        one = self._release(mid)
-        if one is not None:
-            _fail(one, RefusedError(code.getName(), code.value))
-
-    def _on_acknowledged(self, mid: int) -> None:
-        one = self._release(mid)
-        if one is not None and not one.done.done():
-            one.done.set_result(None)
-
-    def _release(self, mid: int) -> _Waiting | None:
-        """Return the message that waits no longer, and let another take its place."""
-        one = self._waiting.pop(mid, None)
-        if one is not None:
-            self._waiting_bytes -= len(one.message.payload)
-        if self._queued:
-            self._send_queued()
-        return one
-
-    def _send_queued(self) -> None:
-        while self._queued and len(self._waiting) < self._limits.receive_maximum:
-            one = self._queued.popleft()
-            try:
-                self._waiting[self._send(one.message)] = one
-            except LinkDownError as error:
-                _fail(one, error)
-                return
+    def on_refused(self, packet_id: int, code: ReasonCode) -> None:
+        """Note a refusal."""
+        raise NotImplementedError
 
     # --- paho's and the stream's callbacks
 
@@ -272,18 +197,19 @@ class Session:
         self._stream.flush()
 
     def _on_readable(self) -> None:
-        self._reading = True
-        try:
-            unread = -1
-            # One call reads as many packets as messages wait, whatever else has arrived.
-            while unread != self._stream.unread:
-                unread = self._stream.unread
-                self._client.loop_read()
-        finally:
-            self._reading = False
+        unread = -1
+        # One call reads as many packets as paho thinks that there are, which is one.
+        while unread != self._stream.unread:
+            unread = self._stream.unread
+            self._client.loop_read()
 
     def _on_connect(
-        self, _c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, properties: Properties | None
+        self,
+        _c: mqtt.Client,
+        _u: Any,
+        flags: mqtt.ConnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
     ) -> None:
         if self._connected.done():
             return
@@ -291,6 +217,7 @@ class Session:
             self._connected.set_exception(ConnectError(f"refused: {code.getName()}"))
             return
         self._limits = BrokerLimits.of(properties)
+        self.session_present = bool(flags.session_present)
         self.alive = True
         self._connected.set_result(None)
 
@@ -298,3 +225,133 @@ class Session:
         self, _c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Properties | None
     ) -> None:
         self._end(code.getName())
+
+
+class Session(Connection):
+    """A connection for messages whose callers wait."""
+
+    def __init__(self, client_id: str, window: int, orphaned: Orphaned | None = None) -> None:
+        """Prepare a session.
+
+        Args:
+            client_id: nobody else's.
+            window: messages that may wait for their acknowledgement.
+            orphaned: is offered what is not acknowledged at the end; nobody if None.
+        """
+        super().__init__(client_id)
+        self._window = window
+        self._orphaned = orphaned
+        self._waiting: dict[int, Waiting] = {}
+        self._queued: deque[Waiting] = deque()
+        self._waiting_bytes = 0
+
+    async def retire(self, within: float) -> None:
+        """Wait for what waits, then disconnect.
+
+        Args:
+            within: seconds to wait for acknowledgements at most.
+        """
+        outstanding = [one.done for one in (*self._waiting.values(), *self._queued)]
+        if outstanding:
+            await asyncio.wait(outstanding, timeout=within)
+        self.disconnect()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for their acknowledgement."""
+        return len(self._waiting) + len(self._queued)
+
+    def _is_silent(self, now: float) -> bool:
+        # In the order of sending, and the time-out is the same for all: the first is the oldest.
+        # What is queued behind them is younger than what was sent.
+        first = next(iter(self._waiting.values()), None)
+        if first is None or now <= first.deadline:
+            return False
+        late = AckTimeoutError(f"no acknowledgement within {ACK_SECONDS:g} s")
+        for one in self._waiting.values():
+            if now <= one.deadline:
+                break
+            self._orphan(one, late)
+        return True
+
+    def _end(self, reason: str) -> None:
+        super()._end(reason)
+        waiting, queued = self._waiting, self._queued
+        self._waiting, self._queued, self._waiting_bytes = {}, deque(), 0
+        for one in waiting.values():
+            self._orphan(one, LinkDownError("the connection broke before the acknowledgement"))
+        for one in queued:
+            self._orphan(one, LinkDownError("the connection broke", sent=False))
+
+    def _orphan(self, one: Waiting, error: PublishError) -> None:
+        if one.done.done():
+            return
+        if self._orphaned is None or not self._orphaned(one, error):
+            _fail(one, error)
+
+    # --- publishing
+
+    def publish(self, message: Message, caller: str = "") -> asyncio.Future[Receipt]:
+        """Publish, as `publishing.Link.publish` says."""
+        if not self.alive:
+            raise LinkDownError("no connection to the publisher pool", sent=False)
+        self._limits.check(message)
+        size = len(message.payload)
+        if not self._stream.writable or self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise BusyError("the broker does not keep up")
+        done: asyncio.Future[Receipt] = self._loop.create_future()
+        if message.qos == 0:
+            if not self._client.send(message, 0):
+                raise LinkDownError("the connection broke", sent=False)
+            done.set_result(Receipt.SENT)
+            return done
+        if self.waiting >= self._window:
+            raise BusyError(f"{self._window} messages wait for the broker already")
+        one = Waiting(message, caller, done)
+        self._waiting_bytes += size
+        if self._queued or len(self._waiting) >= self._limits.receive_maximum:
+            self._queued.append(one)
+        else:
+            self._send(one)
+        return done
+
+    def _send(self, one: Waiting) -> None:
+        packet_id = self._client.next_packet_id()
+        while packet_id in self._waiting:
+            packet_id = self._client.next_packet_id()
+        one.deadline = time.monotonic() + ACK_SECONDS
+        if not self._client.send(one.message, packet_id):
+            raise LinkDownError("the connection broke", sent=False)
+        self._waiting[packet_id] = one
+
+    def on_received(self, packet_id: int) -> None:
+        """Let the message go for good: nothing of it has to be remembered beyond us."""
+        if packet_id in self._waiting:
+            self._client.release(packet_id)
+
+    def on_acknowledged(self, packet_id: int) -> None:
+        """Tell the caller."""
+        one = self._waiting.pop(packet_id, None)
+        if one is None:
+            return
+        if not one.done.done():
+            one.done.set_result(Receipt.ACKNOWLEDGED)
+        self._make_room(one)
+
+    def on_refused(self, packet_id: int, code: ReasonCode) -> None:
+        """Tell the caller."""
+        one = self._waiting.pop(packet_id, None)
+        if one is None:
+            return
+        _fail(one, RefusedError(code.getName(), code.value))
+        self._make_room(one)
+
+    def _make_room(self, gone: Waiting) -> None:
+        self._waiting_bytes -= len(gone.message.payload)
+        while self._queued and len(self._waiting) < self._limits.receive_maximum:
+            one = self._queued.popleft()
+            try:
+                self._send(one)
+            except LinkDownError as error:
+                self._orphan(one, error)
+                return

@@ -66,6 +66,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("spec.gateway.clientTopic", "a/{clientId}/#", "spec.gateway.clientTopic", "should match"),
     ("spec.gateway.clientTopic", "a{clientId}", "spec.gateway.clientTopic", "should match"),
     ("spec.gateway.clientTopic", "$SYS/{clientId}", "spec.gateway.clientTopic", "should match"),
+    ("spec.gateway.outbox.maxMessages", 10, "spec.gateway.outbox.maxMessages", "equal to 1000"),
+    ("spec.gateway.outbox.storage.size", "1", "spec.gateway.outbox.storage.size", "should match"),
     ("spec.gateway.groupTopic", "groups/{clientId}", "spec.gateway.groupTopic", "should match"),
     # the pools
     ("spec.publishers.replicas", 0, "spec.publishers.replicas", "greater than or equal to 1"),

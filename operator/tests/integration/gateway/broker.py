@@ -38,6 +38,11 @@ class Broker:
         self._configuration.write_text("\n".join((*usual, *lines, "")))
         self._process: subprocess.Popen[bytes] | None = None
 
+    def also(self, line: str) -> None:
+        """Add a line to its configuration, for the next start."""
+        with self._configuration.open("a") as configuration:
+            configuration.write(f"{line}\n")
+
     def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(

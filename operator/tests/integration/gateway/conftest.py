@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,14 +36,16 @@ def subscriber(world: World) -> Iterator[Subscriber]:
     made.stop()
 
 
-def make_world(folder: Path, broker: Broker) -> Iterator[World]:
+def make_world(
+    folder: Path, broker: Broker, bounds: dict[str, Any] | None = None
+) -> Iterator[World]:
     """Start everything, and end it."""
     cluster = Keys("cluster-1")
     jwks = JwksServer({"/cluster": cluster.document})
     broker.start()
     try:
         with jwks.running(), PresenceServer().running() as presence:
-            config = write_config(folder, jwks, broker.port, cluster, presence.url)
+            config = write_config(folder, jwks, broker.port, cluster, presence.url, bounds)
             with running_gateway(folder, config) as gateway:
                 yield World(folder, cluster, jwks, broker, gateway, presence)
     finally:

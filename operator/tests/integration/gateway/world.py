@@ -66,6 +66,11 @@ class Gateway:
         except OSError:
             return False
 
+    def linked(self) -> bool:
+        """Return whether it has a connection to the publisher pool."""
+        metrics = self.request("GET", "/metrics").body.decode()
+        return "liveconnect_gateway_link_up 1.0" in metrics
+
     def logs(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
@@ -102,6 +107,7 @@ def write_config(
     port: int,
     cluster: Keys,
     presence_url: str = "http://127.0.0.1:1",
+    bounds: dict[str, Any] | None = None,
 ) -> Path:
     token = write_token(folder, cluster)
     (folder / "ca.crt").write_bytes(b"")
@@ -112,6 +118,7 @@ def write_config(
         "broker_port": port,
         "token_file": str(token),
         "presence_url": presence_url,
+        "outbox_file": str(folder / "outbox.db"),
         "callers": [
             {
                 "subject": BACKEND,
@@ -127,15 +134,18 @@ def write_config(
         },
         "max_inflight": WINDOW,
         "max_payload_bytes": MAX_PAYLOAD,
+        **(bounds or {}),
     }
     config.write_text(json.dumps(content))
     return config
 
 
 @contextlib.contextmanager
-def running_gateway(folder: Path, config: Path, *, wait: bool = True) -> Iterator[Gateway]:
+def running_gateway(
+    folder: Path, config: Path, *, wait: bool = True, port: int = 0
+) -> Iterator[Gateway]:
     """Start the process, wait until it is ready, and end it as Kubernetes would."""
-    port, log = free_port(), folder / f"gateway-{time.monotonic_ns()}.log"
+    port, log = port or free_port(), folder / f"gateway-{time.monotonic_ns()}.log"
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ},
         "LIVECONNECT_CONFIG_FILE": str(config),

@@ -30,11 +30,13 @@ def volume_sets(cluster: Cluster, names: Names) -> tuple[VolumeSet, ...]:
             names.pool(Pool.SUBSCRIBER), "spec.subscribers.storage", spec.subscribers.storage
         ),
     )
+    outbox = VolumeSet(names.gateway, "spec.gateway.outbox.storage", spec.gateway.outbox.storage)
     if spec.presence.store.external is not None:
-        return pools
+        return (*pools, outbox)
     managed = spec.presence.store.managed or ManagedStore()
     return (
         *pools,
+        outbox,
         VolumeSet(names.presence, "spec.presence.store.managed.storage", managed.storage),
     )
 
