@@ -196,6 +196,13 @@ class KeyCache:
         again."""
         self.fault: str | None = "not fetched yet"
         """Why the last attempt failed."""
+        self.failures = 0
+        """Attempts that failed."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since the source last confirmed the keys; infinite if it never did."""
+        return self._clock() - self._confirmed
 
     @property
     def usable(self) -> bool:
@@ -249,6 +256,7 @@ class KeyCache:
         self.generation += 1
 
     def _keep(self, reason: str) -> None:
+        self.failures += 1
         if reason != self.fault:
             _log.warning("keys cannot be fetched", source=self._source.name, reason=reason)
         self.fault = reason

@@ -6,11 +6,9 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Sequence
 from typing import Final
 
 import aiohttp
-from prometheus_client import Gauge
 
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
@@ -18,7 +16,7 @@ from liveconnect.common.policy import Policy, RuleTemplate, TemplateError
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer
 from liveconnect.common.settings import ConfigError, load_config
-from liveconnect.common.tokens import Issuer, TokenVerifier
+from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
@@ -32,13 +30,9 @@ from liveconnect.webhook.presence_parts import PresenceParts
 from liveconnect.webhook.revoking import Revoking
 from liveconnect.webhook.routes import Routes, clients_only, hooks_only
 from liveconnect.webhook.settings import WebhookSettings
+from liveconnect.webhook.telemetry import Providers
 
 _FLUSH_SECONDS: Final = 5.0
-
-KEYS: Final = Gauge("liveconnect_webhook_issuer_keys", "Usable keys of each issuer.", ["issuer"])
-TOKEN_CHECKS: Final = Gauge(
-    "liveconnect_webhook_token_checks", "Token checks by where the answer came from.", ["source"]
-)
 
 _log = get_logger(__name__)
 
@@ -54,13 +48,6 @@ def make_policy(config: AuthConfig) -> Policy:
     return Policy(rules, config.publishers)
 
 
-def _publish_metrics(issuers: Sequence[Issuer], verifier: TokenVerifier) -> None:
-    for issuer in issuers:
-        KEYS.labels(issuer.name() or issuer.kind.value).set_function(issuer.keys.count)
-    TOKEN_CHECKS.labels("memory").set_function(lambda: verifier.hits)
-    TOKEN_CHECKS.labels("verification").set_function(lambda: verifier.misses)
-
-
 async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
     """Run the service until SIGTERM.
 
@@ -73,7 +60,7 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         issuers, servers = make_issuers(config, session), make_servers(config, session)
         presence = PresenceParts.of(config, session)
         verifier = TokenVerifier(issuers)
-        _publish_metrics(issuers, verifier)
+        Providers(verifier, issuers, servers)
         names = known_issuers(issuers, servers)
         revoking = Revoking.of(config, session, presence.connection, verifier, names)
         identities, policy = Identities(verifier, servers), make_policy(config)

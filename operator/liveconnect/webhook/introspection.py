@@ -112,6 +112,8 @@ class Introspection:
         """Checks that were answered from memory."""
         self.misses = 0
         """Questions to the server."""
+        self.failures = 0
+        """Questions that got no answer."""
 
     @property
     def available(self) -> bool:
@@ -168,6 +170,7 @@ class Introspection:
 
     def _failed(self, reason: str) -> None:
         self._breaker.failed(self._clock())
+        self.failures += 1
         if reason != self.fault:
             _log.warning("tokens cannot be introspected", provider=self.name, reason=reason)
         self.fault = reason

@@ -225,3 +225,38 @@ def test_neither_token_nor_secret_is_logged(own: Scene) -> None:
     for token in tokens:
         assert token not in text
         assert token[10:40] not in text
+
+
+def metric(service: Service, name: str, *labels: str) -> float:
+    lines = service.request("GET", "/metrics").body.decode().splitlines()
+    found = [line for line in lines if line.startswith(name) and all(x in line for x in labels)]
+    assert found, f"no {name} with {labels}"
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+def test_providers_health_and_memory_can_be_seen(own: Scene) -> None:
+    provider, service = own.provider, own.world.service
+    jwt, opaque = (provider.token("phone-1", resource=resource) for resource in (JWT, OPAQUE))
+    asked = f'provider="{provider.introspection}"'
+    issued = f'provider="{provider.issuer}"'
+    for _ in range(3):
+        assert connects(service, jwt)
+        assert connects(service, opaque)
+    assert metric(service, "liveconnect_webhook_token_checks", 'source="memory"') >= 2
+    assert metric(service, "liveconnect_webhook_introspections_total", asked, '"server"') == 1
+    assert metric(service, "liveconnect_webhook_introspections_total", asked, '"memory"') >= 2
+    for labels in (asked, issued):
+        assert metric(service, "liveconnect_webhook_provider_up", labels) == 1
+        assert metric(service, "liveconnect_webhook_provider_failures_total", labels) == 0
+    assert metric(service, "liveconnect_webhook_provider_keys_age_seconds", issued) < 60
+    assert metric(service, "liveconnect_webhook_issuer_keys", provider.issuer) == 3
+    count = 'hook="auth_on_register"'
+    assert metric(service, "liveconnect_webhook_hook_duration_seconds_count", count) >= 6
+    provider.stop()
+    for number in range(6):
+        assert not connects(service, f"opaque-{number}")
+    assert metric(service, "liveconnect_webhook_provider_up", asked) == 0
+    assert metric(service, "liveconnect_webhook_provider_failures_total", asked) == 5
+    refused = ('outcome="refused"', 'reason="token-provider-unavailable"')
+    assert metric(service, "liveconnect_webhook_decisions_total", *refused) == 6
+    assert service.request("GET", "/readyz").status == 200, "the others' tokens can be checked"

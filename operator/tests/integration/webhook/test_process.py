@@ -15,12 +15,16 @@ import pytest
 
 from tests.integration.webhook.world import (
     Answer,
+    JwksServer,
+    Keys,
+    Redis,
     Service,
     World,
     eventually,
     free_port,
     register_body,
     running_service,
+    write_config,
 )
 
 
@@ -92,3 +96,21 @@ def test_hooks_have_a_port_that_nobody_else_needs_to_reach(own_world: World) -> 
         assert clients.request("GET", "/v1/clients/phone-1").status == 401
         for path in ("/v1/clients/phone-1", "/metrics", "/readyz", "/hooks"):
             assert hooks.request("GET", path).status == 404
+
+
+def test_not_ready_while_no_devices_token_can_be_checked(tmp_path: Path) -> None:
+    """Without the devices' keys it would refuse everybody; others, which have them, go on."""
+    issuer, cluster, redis = Keys("device-1"), Keys("cluster-1"), Redis(tmp_path)
+    jwks = JwksServer({"/cluster": cluster.document})
+    redis.start()
+    try:
+        with jwks.running():
+            config = write_config(tmp_path, jwks, redis, cluster)
+            with running_service(tmp_path, config, wait="/healthz") as service:
+                answer = service.request("GET", "/readyz")
+                assert answer.status == 503
+                assert "no device's token can be verified" in answer.json["reason"]
+                jwks.documents["/devices"] = issuer.document
+                eventually(lambda: service.request("GET", "/readyz").status == 200)
+    finally:
+        redis.stop()

@@ -325,8 +325,17 @@ def write_config(
 
 
 @contextlib.contextmanager
-def running_service(folder: Path, config: Path, **extra: str) -> Iterator[Service]:
-    """Start the process, with `extra` in its environment; end it as Kubernetes would."""
+def running_service(
+    folder: Path, config: Path, wait: str = "/readyz", **extra: str
+) -> Iterator[Service]:
+    """Start the process, with `extra` in its environment; end it as Kubernetes would.
+
+    Args:
+        folder: for its log.
+        config: its configuration file.
+        wait: which path must be answered with 200 before the block begins.
+        extra: environment variables.
+    """
     port = int(extra.get("LIVECONNECT_PORT", free_port()))
     log = folder / f"log-{time.monotonic_ns()}"
     environment = {
@@ -350,7 +359,7 @@ def running_service(folder: Path, config: Path, **extra: str) -> Iterator[Servic
     def ready() -> bool:
         assert process.poll() is None, log.read_text()
         try:
-            return service.request("GET", "/readyz").status == 200
+            return service.request("GET", wait).status == 200
         except OSError:
             return False
 
