@@ -22,6 +22,7 @@ from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.placeholder import make_placeholder
 from liveconnect.controller.model.actions import (
+    AddApiKey,
     Apply,
     Delete,
     DisconnectClients,
@@ -31,11 +32,18 @@ from liveconnect.controller.model.actions import (
     NodeAction,
     Patch,
     ReloadCertificates,
+    RemoveApiKey,
     StopListeners,
     SuspendNode,
 )
 from liveconnect.controller.model.credentials import Credentials
-from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.manifest import (
+    API_KEY_ROTATION_ANNOTATION,
+    COOKIE_ANNOTATION,
+    COOKIE_ROTATION_ANNOTATION,
+    Manifest,
+    ObjectKey,
+)
 from liveconnect.controller.model.names import LIFE_ANNOTATION, RETIRED_ANNOTATION, Names
 from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool, VolumeView
 from liveconnect.controller.model.tls import tls_uses
@@ -108,7 +116,7 @@ class Reconciler:
 
     async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
         names = Names(cluster.name, cluster.namespace, self.settings.cluster_domain)
-        self.credentials = self.credentials or await self._credentials(names)
+        self.credentials = self.credentials or await self._credentials(cluster, names)
         if tls_uses(cluster) and not self.credentials.placeholder:
             self.credentials = replace(self.credentials, placeholder=make_placeholder())
         digests, missing = await self._references(cluster)
@@ -121,6 +129,8 @@ class Reconciler:
         await self._write_status(body, decided)
         for event in decided.events:
             self.emit(body, event)
+        # The Secret is applied before anything else: it is the only copy that survives us.
+        self.credentials = decided.credentials
         await self._execute(decided, observed)
         if cluster.reconcile != self.memory.reconciled and not cluster.paused:
             self.memory = replace(self.memory, reconciled=cluster.reconcile)
@@ -140,7 +150,7 @@ class Reconciler:
         return Observed(
             children=self.children.objects(cluster.namespace, cluster.name),
             pods=pods,
-            brokers=await self.brokers.observe(pods, self.credentials.api_key),
+            brokers=await self.brokers.observe(pods, self.credentials.api_keys),
             claims={
                 c["metadata"]["name"]: c["metadata"]["uid"]
                 for c in self.children.claims(cluster.namespace, cluster.name)
@@ -153,6 +163,7 @@ class Reconciler:
             },
             missing_references=missing,
             secrets=await self._certificate_secrets(cluster, names),
+            fresh=_fresh(),
             handshakes=await self._handshakes(cluster, pods, now),
             status=dict(body.get("status") or {}),
             memory=self.memory,
@@ -198,29 +209,36 @@ class Reconciler:
             found[name] = bool(body.get("allowVolumeExpansion")) if body else None
         return found
 
-    async def _credentials(self, names: Names) -> Credentials:
+    async def _credentials(self, cluster: Cluster, names: Names) -> Credentials:
         """Read back what was generated, or generate it: the Secrets are the only copy."""
-        broker = await self._secret(names.namespace, names.broker) or {}
+        found = await self.kube.get(ObjectKey("v1", "Secret", names.namespace, names.broker))
+        broker = _texts(found or {})
         presence = await self._secret(names.namespace, names.presence) or {}
+        fresh = _fresh()
+        # What is new needs no rotation, whatever the object asks for.
+        asked = {
+            API_KEY_ROTATION_ANNOTATION: cluster.rotate_api_key,
+            COOKIE_ROTATION_ANNOTATION: cluster.rotate_cookie,
+        }
+        begun = asked if found is None else found["metadata"].get("annotations") or {}
         return Credentials(
-            cookie=broker.get("cookie") or secrets.token_hex(32),
-            api_key=broker.get("api-key") or secrets.token_hex(32),
-            presence_password=presence.get("password") or secrets.token_hex(32),
+            cookie=broker.get("cookie") or fresh.cookie,
+            api_key=broker.get("api-key") or fresh.api_key,
+            presence_password=presence.get("password") or fresh.presence_password,
             placeholder=broker.get("placeholder.pem", ""),
+            next_api_key=broker.get("api-key-next", ""),
+            previous_api_key=broker.get("api-key-previous", ""),
+            api_key_rotation=begun.get(API_KEY_ROTATION_ANNOTATION, ""),
+            cookie_rotation=begun.get(COOKIE_ROTATION_ANNOTATION, ""),
         )
 
     async def _secret(self, namespace: str, name: str) -> dict[str, str] | None:
-        data = await self._content(namespace, name)
-        if data is None:
-            return None
-        return {key: value.decode(errors="replace") for key, value in data.items()}
+        found = await self.kube.get(ObjectKey("v1", "Secret", namespace, name))
+        return None if found is None else _texts(found)
 
     async def _content(self, namespace: str, name: str) -> dict[str, bytes] | None:
         found = await self.kube.get(ObjectKey("v1", "Secret", namespace, name))
-        if found is None:
-            return None
-        data: dict[str, Any] = found.get("data") or {}
-        return {key: b64decode(value) for key, value in data.items()}
+        return None if found is None else _content(found)
 
     async def _references(self, cluster: Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
         """Digests of the Secrets that the object refers to, and what is missing, in words."""
@@ -284,31 +302,48 @@ class Reconciler:
 
     async def _command(self, action: NodeAction, observed: Observed) -> None:
         """Tell a broker something."""
-        assert self.credentials is not None  # noqa: S101 - set by the pass
-        api_key = self.credentials.api_key
+        keys = {p.name: self._key(p.name, observed) for p in observed.pods}
         ips = {p.name: p.ip for p in observed.pods}
         match action:
             case JoinNode(pod, discovery):
-                await self._join(next(p for p in observed.pods if p.name == pod), discovery)
+                view = next(p for p in observed.pods if p.name == pod)
+                await self._join(view, keys[pod], discovery)
             case StopListeners(pod):
-                await self.brokers.stop_listeners(ips[pod], api_key)
+                await self.brokers.stop_listeners(ips[pod], keys[pod])
             case DisconnectClients(pod, node, count):
-                await self.brokers.disconnect(ips[pod], api_key, node, count)
+                await self.brokers.disconnect(ips[pod], keys[pod], node, count)
             case SuspendNode(pod, node):
-                await self.brokers.command(ips[pod], api_key, "cluster/leave", node=node)
+                await self.brokers.command(ips[pod], keys[pod], "cluster/leave", node=node)
             case EvacuateNode(via, node):
-                await self.brokers.migrate(ips[via], api_key, node)
+                await self.brokers.migrate(ips[via], keys[via], node)
             case ForgetNode(via, node):
-                await self.brokers.command(ips[via], api_key, "cluster/leave", node=node)
+                await self.brokers.command(ips[via], keys[via], "cluster/leave", node=node)
             case ReloadCertificates(pod):
-                await self.brokers.reload_certificates(ips[pod], api_key)
+                await self.brokers.reload_certificates(ips[pod], keys[pod])
+            case AddApiKey(pod):
+                await self.brokers.add_key(ips[pod], keys[pod], self._other_key(keys[pod]))
+            case RemoveApiKey(pod):
+                await self.brokers.remove_key(ips[pod], keys[pod], self._other_key(keys[pod]))
 
-    async def _join(self, pod: PodView, discovery: str) -> None:
-        """Tell a node to join; a refusal is remembered, the next passes decide what it means."""
+    def _key(self, pod: str, observed: Observed) -> str:
+        """The API key that a node takes: not the one in use, for a moment of its rotation."""
         assert self.credentials is not None  # noqa: S101 - set by the pass
+        keys = self.credentials.api_keys
+        view = observed.brokers.get(pod)
+        refused = view is not None and not view.accepts_current and view.accepts_other
+        return keys.other if refused else keys.current
+
+    def _other_key(self, key: str) -> str:
+        """The other one of the two while they are rotated."""
+        assert self.credentials is not None  # noqa: S101 - set by the pass
+        keys = self.credentials.api_keys
+        return keys.other if key == keys.current else keys.current
+
+    async def _join(self, pod: PodView, api_key: str, discovery: str) -> None:
+        """Tell a node to join; a refusal is remembered, the next passes decide what it means."""
         try:
             await self.brokers.command(
-                pod.ip, self.credentials.api_key, "cluster/join", **{"discovery-node": discovery}
+                pod.ip, api_key, "cluster/join", **{"discovery-node": discovery}
             )
         except BrokerError as error:
             _LOG.warning("%s cannot join: %s", pod.name, error)
@@ -383,6 +418,20 @@ class Reconciler:
         return min(backoff, _MAX_RETRY) * jitter
 
 
+def _fresh() -> Credentials:
+    """Random values; who needs none of them drops them."""
+    return Credentials(*(secrets.token_hex(32) for _ in range(3)))
+
+
+def _content(secret: Manifest) -> dict[str, bytes]:
+    data: dict[str, Any] = secret.get("data") or {}
+    return {key: b64decode(value) for key, value in data.items()}
+
+
+def _texts(secret: Manifest) -> dict[str, str]:
+    return {key: value.decode(errors="replace") for key, value in _content(secret).items()}
+
+
 def pod_view(pod: Manifest) -> PodView:
     """What a plan needs of a pod."""
     status, meta = pod.get("status", {}), pod["metadata"]
@@ -397,6 +446,7 @@ def pod_view(pod: Manifest) -> PodView:
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta.get("uid", ""),
         revision=meta["labels"].get("controller-revision-hash", ""),
+        cookie=(meta.get("annotations") or {}).get(COOKIE_ANNOTATION, ""),
         trouble=_trouble(status),
     )
 

@@ -29,7 +29,7 @@ const (
 type Node struct {
 	Name            string
 	cookie, address string
-	file            string
+	file, keysFile  string
 	joinDelay       time.Duration
 	local           Local
 	log             *slog.Logger
@@ -50,7 +50,7 @@ func New(conf *config.Config, data string, log *slog.Logger) (*Node, error) {
 	}
 	n := &Node{
 		Name: conf.NodeName, cookie: conf.Cookie, joinDelay: conf.JoinDelay, log: log,
-		file: filepath.Join(data, "members.json"), members: map[string]bool{}, peers: map[string]*peer{},
+		file: filepath.Join(data, "members.json"), keysFile: filepath.Join(data, "api-keys.json"), members: map[string]bool{}, peers: map[string]*peer{},
 	}
 	for _, listener := range conf.Listeners {
 		if listener.Type == "vmq" {
@@ -191,7 +191,7 @@ func (n *Node) gossip(from string, members []string) {
 	for _, name := range members {
 		mine = mine || name == n.Name
 	}
-	if mine && lone && !left && !n.local.NonEmpty() {
+	if mine && lone && !left && !n.nonEmpty() {
 		n.add(members...)
 	} else if mine && n.knows(from) {
 		n.add(members...)
@@ -209,7 +209,7 @@ func (n *Node) Join(discovery string) error {
 	if discovery == n.Name {
 		return errors.New("self_join")
 	}
-	if len(n.Members()) > 1 || n.local.NonEmpty() {
+	if len(n.Members()) > 1 || n.nonEmpty() {
 		return ErrNonEmpty
 	}
 	client, err := n.dial(discovery)

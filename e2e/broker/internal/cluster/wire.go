@@ -59,7 +59,7 @@ type Local interface {
 type Call struct {
 	From, Cookie, ClientID, Node string
 	Clean                        bool
-	Members                      []string
+	Members, Keys                []string
 	Messages                     []Message
 	Session                      Session
 }

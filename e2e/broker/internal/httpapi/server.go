@@ -20,15 +20,12 @@ type api struct {
 	conf   *config.Config
 	node   *cluster.Node
 	broker *broker.Broker
-	keys   map[string]bool
+	keys   *keys
 }
 
 // Serve opens every http listener.
 func Serve(conf *config.Config, node *cluster.Node, b *broker.Broker) error {
-	a := &api{conf: conf, node: node, broker: b, keys: map[string]bool{}}
-	for _, key := range conf.APIKeys {
-		a.keys[key] = true
-	}
+	a := &api{conf: conf, node: node, broker: b, keys: newKeys(conf, node)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health/ping", func(w http.ResponseWriter, _ *http.Request) { write(w, 200, map[string]any{"status": "OK"}) })
 	mux.HandleFunc("/health", a.health)
@@ -86,7 +83,7 @@ func (a *api) status(w http.ResponseWriter, _ *http.Request) {
 // authorized is what an API key gives: as user name, or in a header.
 func (a *api) authorized(r *http.Request) bool {
 	user, _, _ := r.BasicAuth()
-	return a.keys[user] || a.keys[r.Header.Get("x-api-key")]
+	return a.keys.has(user) || a.keys.has(r.Header.Get("x-api-key"))
 }
 
 type command func(a *api, q url.Values) (int, any)
@@ -103,6 +100,7 @@ var commands = map[string]command{
 	"session/disconnect/clients": disconnectClients,
 	"webhooks/show":              showWebhooks,
 	"api-key/add":                addKey,
+	"api-key/delete":             deleteKey,
 	"node/status":                func(a *api, _ url.Values) (int, any) { return showCluster(a, nil) },
 	"tls/clear-pem-cache":        clearPemCache,
 }
@@ -212,11 +210,6 @@ func showWebhooks(a *api, _ url.Values) (int, any) {
 func clearPemCache(a *api, _ url.Values) (int, any) {
 	a.broker.ClearPemCache()
 	return 500, nil
-}
-
-func addKey(a *api, q url.Values) (int, any) {
-	a.keys[q.Get("key")] = true
-	return text("Done")
 }
 
 func disconnect(a *api, q url.Values) (int, any) {

@@ -24,6 +24,10 @@ PAUSED_ANNOTATION = f"{GROUP}/paused"
 RESTART_ANNOTATION = f"{GROUP}/restart"
 #: Annotation whose every new value makes the operator apply all children again.
 RECONCILE_ANNOTATION = f"{GROUP}/reconcile"
+#: Another value makes a new key of the brokers' management API, live.
+ROTATE_API_KEY_ANNOTATION = f"{GROUP}/rotate-api-key"
+#: Another value makes a new Erlang cookie: all broker nodes restart at once.
+ROTATE_COOKIE_ANNOTATION = f"{GROUP}/rotate-cookie"
 
 #: Pods of the longest child, `<cluster>-subscriber-99`, and the label values must fit 63 characters.
 MAX_NAME_LENGTH = 40
@@ -77,6 +81,16 @@ class Cluster(ApiModel):
     def restart(self) -> str:
         """What the last restart was asked for with; empty when none was."""
         return self.annotations.get(RESTART_ANNOTATION, "")
+
+    @property
+    def rotate_api_key(self) -> str:
+        """Which rotation of the API key is asked for; empty for none."""
+        return self.annotations.get(ROTATE_API_KEY_ANNOTATION, "")
+
+    @property
+    def rotate_cookie(self) -> str:
+        """Which rotation of the cookie is asked for; empty for none."""
+        return self.annotations.get(ROTATE_COOKIE_ANNOTATION, "")
 
     @property
     def reconcile(self) -> str:

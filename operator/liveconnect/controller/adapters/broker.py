@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
+from liveconnect.controller.model.credentials import ApiKeys
 from liveconnect.controller.model.names import HTTP_PORT
 from liveconnect.controller.model.observed import BrokerView, PodView
 
@@ -46,8 +48,14 @@ class BrokerError(Exception):
 class Brokers(Protocol):
     """What the reconciler needs of the brokers."""
 
-    async def observe(self, pods: Iterable[PodView], api_key: str) -> dict[str, BrokerView]:
+    async def observe(self, pods: Iterable[PodView], keys: ApiKeys) -> dict[str, BrokerView]:
         """Ask every node; one that does not answer has a `problem`."""
+
+    async def add_key(self, ip: str, api_key: str, new: str) -> None:
+        """Make a node accept one more key."""
+
+    async def remove_key(self, ip: str, api_key: str, old: str) -> None:
+        """Make a node forget a key."""
 
     async def command(self, ip: str, api_key: str, words: str, **params: str) -> None:
         """Run a management command."""
@@ -71,24 +79,55 @@ class HttpBrokers:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def observe(self, pods: Iterable[PodView], api_key: str) -> dict[str, BrokerView]:
+    async def observe(self, pods: Iterable[PodView], keys: ApiKeys) -> dict[str, BrokerView]:
         """Ask every pod that has an address, all at once."""
         asked = [p for p in pods if p.ip and not p.deleting]
-        views = await asyncio.gather(*(self._view(p, api_key) for p in asked))
+        views = await asyncio.gather(*(self._view(p, keys) for p in asked))
         return {v.pod: v for v in views}
 
-    async def _view(self, pod: PodView, api_key: str) -> BrokerView:
+    async def _view(self, pod: PodView, keys: ApiKeys) -> BrokerView:
         base = _base(pod.ip)
-        auth = _auth(api_key)
+        current, other = True, False
+        if keys.other:
+            current, other = await asyncio.gather(
+                self._accepts(base, keys.current), self._accepts(base, keys.other)
+            )
+        auth = _auth(keys.current if current or not other else keys.other)
         try:
             members, listeners, metrics = await asyncio.gather(
                 self._json(f"{base}/api/v1/cluster/show", auth),
                 self._json(f"{base}/api/v1/listener/show", auth),
                 self._text(f"{base}/metrics"),
             )
-            return _parse(pod.name, members, listeners, metrics)
+            view = _parse(pod.name, members, listeners, metrics)
+            return replace(view, accepts_current=current, accepts_other=other)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
-            return BrokerView(pod=pod.name, problem=str(error) or type(error).__name__)
+            why = str(error) or type(error).__name__
+            return BrokerView(pod=pod.name, problem=why, accepts_current=current)
+
+    async def _accepts(self, base: str, key: str) -> bool:
+        url = f"{base}/api/v1/cluster/show"
+        try:
+            async with self._session.get(url, headers=_auth(key), timeout=_ASK) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    async def add_key(self, ip: str, api_key: str, new: str) -> None:
+        """`api-key add`; one that the node has already is fine.
+
+        Raises:
+            BrokerError: when the node cannot be reached or refuses.
+        """
+        await self._run(ip, api_key, "api-key/add", {"key": new, "scope": "mgmt"}, _COMMAND)
+
+    async def remove_key(self, ip: str, api_key: str, old: str) -> None:
+        """`api-key delete`; one that the node does not have is fine.
+
+        Raises:
+            BrokerError: when the node cannot be reached or refuses.
+        """
+        await self._run(ip, api_key, "api-key/delete", {"key": old, "scope": "mgmt"}, _COMMAND)
 
     async def _json(self, url: str | URL, headers: dict[str, str]) -> Any:
         async with self._session.get(url, headers=headers, timeout=_ASK) as answer:
@@ -193,7 +232,9 @@ class HttpBrokers:
             async with self._session.get(url, headers=_auth(api_key), timeout=limit) as answer:
                 text = await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise BrokerError(f"{words} at {ip}: {error or type(error).__name__}") from error
+            # A key may be in the query: no words of the library's that could hold it.
+            why = "" if words.startswith("api-key/") else str(error)
+            raise BrokerError(f"{words} at {ip}: {why or type(error).__name__}") from None
         if answer.status != 200 or '"alert"' in text:
             raise BrokerError(f"{words} at {ip}: HTTP {answer.status} {text[:200]}")
 

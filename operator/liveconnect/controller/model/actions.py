@@ -91,6 +91,20 @@ class ReloadCertificates:
     pod: str
 
 
+@dataclass(frozen=True)
+class AddApiKey:
+    """Give a node the key that it does not accept yet."""
+
+    pod: str
+
+
+@dataclass(frozen=True)
+class RemoveApiKey:
+    """Make a node forget the previous key."""
+
+    pod: str
+
+
 #: What a broker is told.
 NodeAction = (
     JoinNode
@@ -100,5 +114,7 @@ NodeAction = (
     | EvacuateNode
     | ForgetNode
     | ReloadCertificates
+    | AddApiKey
+    | RemoveApiKey
 )
 Action = Apply | Delete | Patch | NodeAction

@@ -13,6 +13,11 @@ Manifest = dict[str, Any]
 HASH_ANNOTATION = "liveconnect.io/manifest-hash"
 #: Hash of a StatefulSet's pod template as it was applied; another hash restarts the pods.
 TEMPLATE_ANNOTATION = "liveconnect.io/template-hash"
+#: Which cookie a broker pod was made with: a digest, so that one that has another can be told.
+COOKIE_ANNOTATION = "liveconnect.io/cookie"
+#: On the brokers' Secret: the rotations that were begun last, as the object asked for them.
+API_KEY_ROTATION_ANNOTATION = "liveconnect.io/api-key-rotation"
+COOKIE_ROTATION_ANNOTATION = "liveconnect.io/cookie-rotation"
 
 
 @dataclass(frozen=True, order=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 
 
@@ -29,6 +30,8 @@ class PodView:
     uid: str = ""
     revision: str = ""
     """The StatefulSet's template that it was made from (`controller-revision-hash`)."""
+    cookie: str = ""
+    """Digest of the cookie that it was made with."""
     trouble: str = ""
     """Why its container waits (`ImagePullBackOff: …`), empty when it does not."""
 
@@ -52,6 +55,10 @@ class BrokerView:
     """CONNECT packets since its process started."""
     queues: int = 0
     """Sessions, offline persistent ones included."""
+    accepts_current: bool = True
+    """Whether it takes the API key that is in use; only looked at while keys are rotated."""
+    accepts_other: bool = False
+    """Whether it takes the next or the previous one."""
     problem: str = ""
     """Why it could not be asked, empty when it could."""
 
@@ -158,6 +165,8 @@ class Observed:
     handshakes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """What a pod showed on a port: the fingerprint of its certificate, empty when the handshake
     failed. Ports that are not open are left out."""
+    fresh: Credentials | None = None
+    """Random values, for a rotation that begins in this pass."""
     status: Manifest = field(default_factory=dict)
     """The object's status as it is."""
     memory: Memory = field(default_factory=Memory)

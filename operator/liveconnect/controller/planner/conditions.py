@@ -23,6 +23,7 @@ from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
+from liveconnect.controller.planner.rotation import Rotation
 from liveconnect.controller.planner.sizes import Sizes
 from liveconnect.controller.planner.storage import storage_ready
 from liveconnect.controller.planner.transition import transition
@@ -40,6 +41,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     rollout: Rollout,
     drain: DrainStatus | None,
     certificates: Certificates,
+    rotation: Rotation,
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
 ) -> list[Condition]:
@@ -59,6 +61,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         **parts,
         "Progressing": _progressing(observed, size, membership, rollout, drain),
         "Degraded": _degraded(observed, membership),
+        "CredentialsRotating": _rotating(rotation),
         "Paused": _paused(cluster),
         **_scaling(cluster, observed, size),
     }
@@ -151,6 +154,10 @@ def _progressing(
     if membership.missing:
         return TRUE, Reason.NODES_MISSING, f"joining: {', '.join(membership.missing)}"
     return FALSE, Reason.IDLE, "nothing is under way"
+
+
+def _rotating(rotation: Rotation) -> Verdict:
+    return TRUE if rotation.under_way else FALSE, rotation.reason, rotation.message
 
 
 def _paused(cluster: Cluster) -> Verdict:

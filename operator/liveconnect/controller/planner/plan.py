@@ -21,7 +21,9 @@ from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
+from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout, plan_rollout
+from liveconnect.controller.planner.rotation import Rotation, plan_rotation
 from liveconnect.controller.planner.sizes import Sizes, sizes
 from liveconnect.controller.planner.status import summarise
 from liveconnect.controller.rendering import RenderInputs, RenderSettings, render
@@ -42,6 +44,8 @@ class Plan:
     events: tuple[Event, ...]
     resync: timedelta
     memory: Memory
+    credentials: Credentials
+    """As they stand in the applied Secrets."""
 
 
 def plan(
@@ -65,6 +69,11 @@ def plan(
         now=now,
     )
     rollout = plan_rollout(names, observed, membership, now)
+    rotation = Rotation(credentials)
+    if not cluster.paused:
+        rotation = plan_rotation(cluster, names, credentials, observed, membership)
+    if rotation.restarting:
+        rollout = replace(rollout, drain=None, replace=None, waiting=rotation.message)
     intent = decide(names, size, observed, membership, rollout, now)
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     quiet = intent.departure is None and size.departure is None
@@ -73,7 +82,7 @@ def plan(
         cluster,
         settings,
         RenderInputs(
-            credentials=credentials,
+            credentials=rotation.credentials,
             replicas=intent.replicas,
             departure=intent.departure,
             certificates=certificates.files,
@@ -98,6 +107,7 @@ def plan(
         *((step.action,) if step.action else ()),
         *_replacements(names, intent, rollout, membership),
         *certificates.actions,
+        *rotation.actions,
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
     )
@@ -113,8 +123,11 @@ def plan(
         reloads=certificates.reloads,
     )
     events = () if cluster.paused else announce(names, size, intent, actions, observed)
+    if rotation.restarting:
+        # They do not restart node by node, whatever a change of the template means otherwise.
+        events = tuple(e for e in events if e.reason != Reason.ROLLING_OUT)
     told = certificate_news(certificates, observed.status, now)
-    events = (*events, *(Event(*one) for one in told))
+    events = (*events, *(Event(*one) for one in (*told, *rotation.news)))
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
     drain = size.departure and progress(size.departure, budget, observed, memory, now)
@@ -127,12 +140,14 @@ def plan(
         rollout,
         drain or None,
         certificates,
+        rotation,
         memory,
         now,
     )
     news = tuple(e for e in events if (e.reason, e.message) not in said)
-    calm = not actions and membership.converged and not _under_way(intent, rollout, status)
-    return Plan(actions, status, news, CALM if calm else _pace(size), memory)
+    idle = membership.converged and not rotation.under_way
+    calm = not actions and idle and not _under_way(intent, rollout, status)
+    return Plan(actions, status, news, CALM if calm else _pace(size), memory, rotation.credentials)
 
 
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:

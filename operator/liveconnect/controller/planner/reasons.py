@@ -40,7 +40,10 @@ class Reason(StrEnum):
     EXPIRED_CERTIFICATE = "CertificateExpired"
     EXPIRING_CERTIFICATE = "CertificateExpiresSoon"
     RENEWING_CERTIFICATE = "CertificateRenewing"
+    ROTATING_API_KEY = "RotatingApiKey"
+    ROTATING_COOKIE = "RotatingCookie"
     # events only
+    ROTATED_API_KEY = "ApiKeyRotated"
     RENEWED_CERTIFICATE = "CertificateRenewed"
     SCALED_UP = "ScaledUp"
     SCALED_DOWN = "ScaledDown"

@@ -23,6 +23,7 @@ from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.conditions import conditions
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.rollout import Rollout
+from liveconnect.controller.planner.rotation import Rotation
 from liveconnect.controller.planner.sizes import Sizes
 from liveconnect.controller.planner.transition import transition
 
@@ -36,6 +37,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     rollout: Rollout,
     drain: DrainStatus | None,
     certificates: Certificates,
+    rotation: Rotation,
     memory: Memory,
     now: datetime,
 ) -> Status:
@@ -45,7 +47,17 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     return Status(
         observedGeneration=cluster.generation,
         conditions=conditions(
-            cluster, names, observed, size, membership, rollout, drain, certificates, pools, now
+            cluster,
+            names,
+            observed,
+            size,
+            membership,
+            rollout,
+            drain,
+            certificates,
+            rotation,
+            pools,
+            now,
         ),
         clients=subscribers.connections,
         rate=f"{subscribers.connectsPerMinute}/min",

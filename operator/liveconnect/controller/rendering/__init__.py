@@ -5,7 +5,12 @@ from __future__ import annotations
 import base64
 
 from liveconnect.api.v1alpha1 import Cluster
-from liveconnect.controller.model.manifest import Manifest
+from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.manifest import (
+    API_KEY_ROTATION_ANNOTATION,
+    COOKIE_ROTATION_ANNOTATION,
+    Manifest,
+)
 from liveconnect.controller.model.names import PRESENCE_PORT, Names
 from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.rendering import brokers, configuration, policies, services
@@ -65,12 +70,28 @@ def _secret(name: str, content: dict[str, str]) -> Manifest:
     return render_manifest("secret.yaml.j2", name=name, content=encoded)
 
 
+def _broker_secret(names: Names, credentials: Credentials) -> Manifest:
+    """The brokers' own secrets, and which rotations were begun."""
+    content = {
+        "cookie": credentials.cookie,
+        "api-key": credentials.api_key,
+        "api-key-next": credentials.next_api_key,
+        "api-key-previous": credentials.previous_api_key,
+        "placeholder.pem": credentials.placeholder,
+    }
+    rotations = {
+        API_KEY_ROTATION_ANNOTATION: credentials.api_key_rotation,
+        COOKIE_ROTATION_ANNOTATION: credentials.cookie_rotation,
+    }
+    manifest = _secret(names.broker, {key: value for key, value in content.items() if value})
+    manifest["metadata"]["annotations"] = {key: v for key, v in rotations.items() if v}
+    return manifest
+
+
 def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple[str, Manifest]]:
     credentials = inputs.credentials
-    placeholder = {"placeholder.pem": credentials.placeholder} if credentials.placeholder else {}
-    content = {"cookie": credentials.cookie, "api-key": credentials.api_key, **placeholder}
     secrets = [
-        ("broker", _secret(names.broker, content)),
+        ("broker", _broker_secret(names, credentials)),
         *((p.value, _secret(names.tls(p), dict(f))) for p, f in inputs.certificates.items()),
     ]
     if managed:

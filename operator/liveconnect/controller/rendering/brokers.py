@@ -106,7 +106,9 @@ def stateful_set(
         service_name=names.nodes,
         selector=names.selector(pool.value),
         pod_labels={**pod_labels, "liveconnect.io/broker": "true"},
-        config_hash=digest([config, inputs.credentials.cookie, inputs.credentials.api_key]),
+        # Neither key nor cookie: a key is rotated live, and a cookie by a restart of its own.
+        config_hash=digest(config),
+        cookie=inputs.credentials.cookie_digest,
         service_account=names.broker,
         pull_secrets=[s.model_dump() for s in spec.broker.imagePullSecrets],
         image=spec.broker.image,

@@ -9,6 +9,7 @@ from typing import TypeVar
 import aiohttp
 
 from liveconnect.controller.adapters.broker import HttpBrokers
+from liveconnect.controller.model.credentials import ApiKeys
 from liveconnect.controller.model.observed import BrokerView, PodView, Pool
 from tests.contract.broker.node import KEY, Node, eventually
 from tests.contract.broker.test_contract import Client
@@ -26,7 +27,7 @@ def with_brokers(use: Callable[[HttpBrokers], Awaitable[T]]) -> T:
 
 def view(node: Node) -> BrokerView:
     pod = PodView(name="n", pool=Pool.SUBSCRIBER, ip=node.address, ready=True, deleting=False)
-    return with_brokers(lambda brokers: brokers.observe([pod], KEY))["n"]
+    return with_brokers(lambda brokers: brokers.observe([pod], ApiKeys(KEY)))["n"]
 
 
 def disconnect(node: Node, count: int) -> None:

@@ -13,11 +13,23 @@ if [ -n "$life" ]; then sh "$from/set-aside.sh" /vernemq/data "$life"; fi
 sed -e "s|@NODE@|${node}|g" -e "s|@POD@|${POD_NAME}|g" -e "s|@POD_IP@|${POD_IP}|g" \
   "$from/vernemq.conf" > "$etc/vernemq.conf"
 
+# A kubelet may still have the Secret of before a rotation: a node with the old cookie would be alone.
+secret=/etc/liveconnect/secret
+until [ "$(printf '"%s"' "$(cat "$secret/cookie")" | sha256sum | cut -c1-16)" = "$COOKIE_DIGEST" ]; do
+  echo "waiting for the cookie that this pod was made for"
+  sleep 1
+done
+
 # Erlang reads the cookie from here when no -setcookie is given: that would be seen in `ps`.
 rm -f "$HOME/.erlang.cookie"
-cat /etc/liveconnect/secret/cookie > "$HOME/.erlang.cookie"
+cat "$secret/cookie" > "$HOME/.erlang.cookie"
 chmod 400 "$HOME/.erlang.cookie"
-key=$(cat /etc/liveconnect/secret/api-key)
+# Two while they are rotated.
+keys=
+for file in api-key api-key-next api-key-previous; do
+  [ -s "$secret/$file" ] || continue
+  keys="${keys:+$keys, }{<<\"$(cat "$secret/$file")\">>, \"mgmt\", undefined}"
+done
 cat > "$etc/vm.args" <<END
 -name ${node}
 +P 512000
@@ -34,7 +46,7 @@ END
 # The key is part of the node's own configuration: added at run time it would be replicated
 # metadata, and a node that has any can no longer join (non_empty_node).
 cat > "$etc/advanced.config" <<END
-[{vmq_server, [{http_endpoint_api_keys, [{<<"${key}">>, "mgmt", undefined}]}]}].
+[{vmq_server, [{http_endpoint_api_keys, [${keys}]}]}].
 END
-unset key
+unset keys
 exec /vernemq/bin/vernemq console -noshell -noinput
