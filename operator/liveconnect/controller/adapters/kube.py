@@ -64,6 +64,20 @@ class Kube:
         """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call] # untyped there
 
+    async def is_served(self) -> bool:
+        """Whether the API server serves our kind already: a fresh CRD takes a moment.
+
+        Raises:
+            KubeError: when the API server cannot be asked.
+        """
+        try:
+            found = await self._call("GET", f"/apis/{GROUP}/{VERSION}", what=f"look for {PLURAL}")
+        except KubeError as error:
+            if error.status == 404:
+                return False
+            raise
+        return any(kind["name"] == PLURAL for kind in found.get("resources") or [])
+
     async def apply(self, manifest: Manifest) -> Manifest:
         """Server-side apply; the field manager takes what it states.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import aiohttp
@@ -17,7 +19,7 @@ from liveconnect import __version__
 from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
 from liveconnect.common.process import service_application
 from liveconnect.controller.adapters.broker import HttpBrokers
-from liveconnect.controller.adapters.kube import Kube
+from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.lease import KubeLease
 from liveconnect.controller.handlers.leadership import Leadership
 from liveconnect.controller.handlers.store import Store
@@ -43,6 +45,9 @@ CHILDREN = (
     ("networking.k8s.io", "v1", "networkpolicies"),
 )
 _OURS = {"app.kubernetes.io/name": "liveconnect"}
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,24 @@ class Controller:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, self.settings.host, self.settings.port).start()
+        await self._served(self._kube)
         if self.settings.lease_namespace:
             self._election = await self._elect()
         else:
             await self.supervisor.lead()
+
+    async def _served(self, kube: Kube) -> None:
+        """Wait for the CRD: kopf looks once, and an operator that came first would stay idle."""
+        for attempt in count():
+            try:
+                if await kube.is_served():
+                    return
+                why = "is not served yet; is its CRD installed?"
+            except KubeError as error:
+                why = str(error)
+            if attempt % 30 == 0:
+                _LOG.warning("waiting: %s.%s %s", PLURAL, GROUP, why)
+            await asyncio.sleep(1)
 
     async def _elect(self) -> _Election:
         """Take part in the election, on a connection that no pass can keep busy."""
