@@ -8,28 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from liveconnect.api.podrules import POD_TEMPLATE_RULES
+from liveconnect.api.rule import FORBIDDEN as _FORBIDDEN
+from liveconnect.api.rule import QUALIFIED as _QUALIFIED
+from liveconnect.api.rule import REQUIRED as _REQUIRED
+from liveconnect.api.rule import Rule
+from liveconnect.api.rule import rule as _rule
+from liveconnect.api.rule import texts as _texts
 from liveconnect.api.v1alpha1 import MAX_NAME_LENGTH, OPERATOR_OWNED_CONFIG, RESERVED_PORTS
-
-Rule = dict[str, str]
-
-_FORBIDDEN = "FieldValueForbidden"
-_REQUIRED = "FieldValueRequired"
-
-
-def _rule(
-    rule: str, message: str, field: str = "", reason: str = "", *, expression: str = ""
-) -> Rule:
-    """One rule; `field` is where the error is shown, `expression` a message with values in it.
-
-    The reason `FieldValueDuplicate` is of no use: with it the API server leaves the message out.
-    """
-    optional = {"messageExpression": expression, "reason": reason, "fieldPath": field}
-    return {"rule": rule, "message": message, **{k: v for k, v in optional.items() if v}}
-
-
-def _texts(values: Iterable[str]) -> str:
-    """A CEL list of strings."""
-    return "[" + ", ".join(f"'{value}'" for value in values) + "]"
 
 
 def _spans(numbers: Iterable[int]) -> str:
@@ -47,10 +33,6 @@ _OWNED = _texts(OPERATOR_OWNED_CONFIG)
 _OWNED_KEY = f"{_OWNED}.exists(o, k.startsWith(o))"
 _PORTS = ", ".join(str(port) for port in RESERVED_PORTS)
 _OFFICIAL_IMAGE = "^((index[.]|registry-1[.])?docker[.]io/)?vernemq/vernemq([:@].*)?$"
-_QUALIFIED = (
-    "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-)
-
 _NAME = [
     _rule(
         f"self.metadata.name.size() <= {MAX_NAME_LENGTH}",
@@ -393,4 +375,5 @@ RULES: dict[str, list[Rule]] = {
     "spec.gateway.resources": _RESOURCES,
     "spec.gateway.outbox.storage": _STORAGE,
     "spec.gateway.callers[].publish[]": [*_FILTER, *_NO_PLACEHOLDERS],
+    **POD_TEMPLATE_RULES,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from liveconnect.api.cel import RULES
+from liveconnect.api.podrules import POD_TEMPLATE_LISTS
 from liveconnect.api.v1alpha1 import GROUP, KIND, PLURAL, VERSION, Spec, Status
 
 Schema = dict[str, Any]
@@ -17,10 +18,12 @@ NAME = f"{PLURAL}.{GROUP}"
 _KEPT = (
     "type", "description", "enum", "pattern", "format", "minimum", "maximum", "minLength",
     "maxLength", "minItems", "maxItems", "maxProperties", "required", "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
 )  # fmt: skip
 #: Lists that are maps or sets for server-side apply, by path: so several writers can share them,
 #: and the API server refuses duplicates.
 LIST_MAPS = {
+    **POD_TEMPLATE_LISTS,
     "spec.broker.imagePullSecrets": ["name"],
     "spec.subscribers.listeners": ["name"],
     "status.conditions": ["type"],

@@ -30,6 +30,7 @@ from liveconnect.api.v1alpha1.cluster import (
     Cluster,
     Spec,
 )
+from liveconnect.api.v1alpha1.podtemplate import Container, PodTemplate
 from liveconnect.api.v1alpha1.pools import (
     RESERVED_PORTS,
     Autoscaling,
@@ -40,7 +41,6 @@ from liveconnect.api.v1alpha1.pools import (
     ListenerProtocol,
     ListenerTls,
     PublisherPool,
-    Resources,
     Retention,
     RetentionPolicy,
     ScaleDown,
@@ -50,6 +50,7 @@ from liveconnect.api.v1alpha1.pools import (
     SubscriberService,
     TlsVersion,
 )
+from liveconnect.api.v1alpha1.resources import Resources
 from liveconnect.api.v1alpha1.services import (
     CLIENT_TOPIC,
     GROUP_TOPIC,
@@ -97,6 +98,7 @@ __all__ = [
     "Cluster",
     "Condition",
     "ConditionStatus",
+    "Container",
     "Disruption",
     "DrainStatus",
     "Endpoints",
@@ -114,6 +116,7 @@ __all__ = [
     "Netsplit",
     "NodeStatus",
     "Outbox",
+    "PodTemplate",
     "PoolStatus",
     "Presence",
     "PresenceStore",

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
-from liveconnect.api.v1alpha1.pools import Resources
+from liveconnect.api.v1alpha1.podtemplate import PodTemplate
+from liveconnect.api.v1alpha1.resources import Resources
 
 
 class Algorithm(StrEnum):
@@ -151,6 +152,8 @@ class Auth(ApiModel):
     """Number of pods."""
     resources: Resources = Resources()
     """Compute resources of each pod."""
+    podTemplate: PodTemplate = PodTemplate()
+    """What is added to the pods."""
     tokens: Annotated[list[TokenProvider], Field(min_length=1, max_length=8)]
     """Providers of access tokens."""
     topics: Annotated[list[TopicRule], Field(max_length=200)] = []

@@ -8,32 +8,13 @@ from typing import Annotated
 from pydantic import Field
 
 from liveconnect.api.v1alpha1.base import ApiModel, Duration, NamespaceName, ObjectName
+from liveconnect.api.v1alpha1.podtemplate import PodTemplate
+from liveconnect.api.v1alpha1.resources import Resources
 
-#: A Kubernetes quantity (apimachinery resource.Quantity) that is not negative, integer or string.
-Quantity = Annotated[
-    Annotated[int, Field(ge=0)]
-    | Annotated[
-        str,
-        Field(
-            max_length=32,
-            pattern=r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
-        ),
-    ],
-    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
-]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 #: Ports that every broker pod uses itself: EPMD, metrics and management, clustering, distribution.
 RESERVED_PORTS = (4369, 8888, 44053, *range(9100, 9110))
-
-
-class Resources(ApiModel):
-    """Compute resources of the main container, as in a pod."""
-
-    requests: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
-    """Least resources, by name."""
-    limits: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
-    """Most resources, by name."""
 
 
 class RetentionPolicy(StrEnum):
@@ -226,6 +207,8 @@ class PublisherPool(ApiModel):
     """Compute resources of each broker."""
     storage: Storage = Storage()
     """Volume of each node."""
+    podTemplate: PodTemplate = PodTemplate()
+    """What is added to the pods."""
 
 
 class SubscriberPool(ApiModel):
@@ -247,3 +230,5 @@ class SubscriberPool(ApiModel):
     """Compute resources of each broker."""
     storage: Storage = Storage()
     """Volume of each node."""
+    podTemplate: PodTemplate = PodTemplate()
+    """What is added to the pods."""

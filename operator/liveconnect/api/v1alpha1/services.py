@@ -9,7 +9,9 @@ from pydantic import Field
 from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.auth import SecretKeyReference
 from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
-from liveconnect.api.v1alpha1.pools import Resources, Storage
+from liveconnect.api.v1alpha1.podtemplate import PodTemplate
+from liveconnect.api.v1alpha1.pools import Storage
+from liveconnect.api.v1alpha1.resources import Resources
 
 
 class ManagedStore(ApiModel):
@@ -21,6 +23,8 @@ class ManagedStore(ApiModel):
     """Volume of the store."""
     resources: Resources = Resources()
     """Compute resources of the store."""
+    podTemplate: PodTemplate = PodTemplate()
+    """What is added to the pod."""
 
 
 class ExternalStore(ApiModel):
@@ -89,6 +93,8 @@ class Gateway(ApiModel):
     """Number of pods."""
     resources: Resources = Resources()
     """Compute resources of each pod."""
+    podTemplate: PodTemplate = PodTemplate()
+    """What is added to the pods."""
     callers: Annotated[list[Caller], Field(max_length=100)] = []
     """Who may publish what; nobody else may."""
     outbox: Outbox = Outbox()

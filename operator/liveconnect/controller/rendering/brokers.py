@@ -21,6 +21,7 @@ from liveconnect.controller.rendering import configuration
 from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
 from liveconnect.controller.rendering.inputs import RenderInputs
+from liveconnect.controller.rendering.overlay import extended
 
 
 def config_map(
@@ -130,6 +131,7 @@ def stateful_set(
         storage_size=inputs.volume_sizes.get(names.pool(pool), source.storage.size),
         when_deleted=source.storage.retention.whenDeleted.value,
     )
+    manifest = extended(manifest, source.podTemplate)
     annotations = manifest["metadata"].setdefault("annotations", {})
     annotations[TEMPLATE_ANNOTATION] = digest(manifest["spec"]["template"])
     return manifest

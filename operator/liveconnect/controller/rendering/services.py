@@ -18,6 +18,7 @@ from liveconnect.controller.rendering import configuration
 from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
 from liveconnect.controller.rendering.inputs import RenderInputs, RenderSettings
+from liveconnect.controller.rendering.overlay import extended
 
 _PORTS: dict[str, list[dict[str, Any]]] = {
     # Hooks have a port of their own, so that a policy can keep everybody but the brokers away.
@@ -143,7 +144,7 @@ def auth_deployment(
     # Of no use beside an external store, and then another one for every operator process.
     managed = cluster.spec.presence.store.external is None
     password = inputs.credentials.presence_password if managed else ""
-    return _workload(
+    deployment = _workload(
         cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,
         container="auth",
         ports=_PORTS["auth"],
@@ -160,6 +161,7 @@ def auth_deployment(
             ]
         ),
     )  # fmt: skip
+    return extended(deployment, cluster.spec.auth.podTemplate)
 
 
 def gateway_stateful_set(
@@ -192,7 +194,7 @@ def gateway_stateful_set(
         "when_deleted": storage.retention.whenDeleted.value,
         "path": operands.OUTBOX_FILE.rpartition("/")[0],
     }
-    return _workload(
+    stateful_set = _workload(
         cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
         [_config(names.gateway), _api_access(), (token_mount, token_volume)],
         claim=claim,
@@ -204,6 +206,7 @@ def gateway_stateful_set(
         resources=resources(cluster.spec.gateway.resources),
         config_hash=digest(configuration.gateway_config(cluster, names)),
     )  # fmt: skip
+    return extended(stateful_set, cluster.spec.gateway.podTemplate)
 
 
 def _workload(
@@ -250,7 +253,7 @@ def presence_stateful_set(
 ) -> Manifest:
     """The managed store's pod."""
     store = cluster.spec.presence.store.managed or ManagedStore()
-    return render_manifest(
+    manifest = render_manifest(
         "presence-statefulset.yaml.j2",
         name=names.presence,
         selector=names.selector("presence"),
@@ -267,3 +270,4 @@ def presence_stateful_set(
         storage_size=inputs.volume_sizes.get(names.presence, store.storage.size),
         when_deleted=store.storage.retention.whenDeleted.value,
     )
+    return extended(manifest, store.podTemplate)

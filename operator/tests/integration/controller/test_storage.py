@@ -117,10 +117,9 @@ def test_a_class_that_forbids_growth_is_said_while_others_go_on(
 def test_a_missing_class_is_said_and_healed(kube: Kube, eventually: Eventually) -> None:
     missing = {"storageClassName": f"class-{kube.namespace}"}
     kube.apply(cluster(subscribers={"replicas": 1, "storage": missing}))
-    refused = eventually(
-        lambda: (c := condition(kube, "StorageReady"))["reason"] == "VolumeRefused" and c
-    )
-    assert f"there is no StorageClass class-{kube.namespace}" in refused["message"]
+    words = f"there is no StorageClass class-{kube.namespace}"
+    refused = eventually(lambda: words in (c := condition(kube, "StorageReady"))["message"] and c)
+    assert refused["reason"] == "VolumeRefused"
     assert "spec.subscribers.storage.storageClassName" in refused["message"]
     Driver(kube, expandable=True)
     eventually(

@@ -51,15 +51,20 @@ def test_objects_default_to_what_is_inside() -> None:
         for name, child in node.get("properties", {}).items():
             where = f"{path}.{name}" if path else name
             if child.get("type") == "object" and child.get("properties") and name not in required:
-                optional = where in {
-                    "spec.subscribers.autoscaling",
-                    "spec.subscribers.listeners[].tls",
-                    "spec.auth.tokens[].jwt",
-                    "spec.auth.tokens[].jwt.jwksSecretRef",
-                    "spec.auth.tokens[].introspection",
-                    "spec.presence.store.managed",
-                    "spec.presence.store.external",
-                } or where.startswith("status")
+                optional = (
+                    where
+                    in {
+                        "spec.subscribers.autoscaling",
+                        "spec.subscribers.listeners[].tls",
+                        "spec.auth.tokens[].jwt",
+                        "spec.auth.tokens[].jwt.jwksSecretRef",
+                        "spec.auth.tokens[].introspection",
+                        "spec.presence.store.managed",
+                        "spec.presence.store.external",
+                    }
+                    or where.startswith("status")
+                    or where.endswith("Probe")
+                )
                 assert optional or "default" in child, where
 
 

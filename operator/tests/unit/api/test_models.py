@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from liveconnect.api.v1alpha1.base import TopicFilter
-from liveconnect.api.v1alpha1.pools import Quantity
+from liveconnect.api.v1alpha1.resources import Quantity
 from liveconnect.common.topics import is_valid_filter
 
 _FILTER: TypeAdapter[str] = TypeAdapter(TopicFilter)

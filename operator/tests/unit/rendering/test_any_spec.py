@@ -37,6 +37,55 @@ LISTENERS = st.lists(
     max_size=4,
     unique_by=(lambda listener: listener["name"], lambda listener: listener["port"]),
 )
+
+
+def by_name(item: Any) -> str:
+    name: str = item["name"]
+    return name
+
+
+TEMPLATE = st.fixed_dictionaries(
+    {},
+    optional={
+        "metadata": st.fixed_dictionaries(
+            {},
+            optional={
+                "labels": st.dictionaries(WORDS, WORDS),
+                "annotations": st.dictionaries(WORDS, TEXT),
+            },
+        ),
+        "spec": st.fixed_dictionaries(
+            {},
+            optional={
+                "nodeSelector": st.dictionaries(WORDS, WORDS, max_size=2),
+                "tolerations": st.lists(st.fixed_dictionaries({"key": WORDS}), max_size=2),
+                "priorityClassName": WORDS,
+                "terminationGracePeriodSeconds": st.integers(20, 3600),
+                "containers": st.lists(
+                    st.fixed_dictionaries(
+                        {"name": st.sampled_from(["vernemq", "auth", "gateway", "valkey", "mine"])},
+                        optional={
+                            "image": WORDS,
+                            "env": st.lists(
+                                st.fixed_dictionaries({"name": WORDS, "value": TEXT}),
+                                max_size=2,
+                                unique_by=by_name,
+                            ),
+                            "livenessProbe": st.just({"periodSeconds": 7, "timeoutSeconds": 2}),
+                        },
+                    ),
+                    max_size=3,
+                    unique_by=by_name,
+                ),
+                "volumes": st.lists(
+                    st.builds(lambda name: {"name": name, "emptyDir": {}}, WORDS),
+                    max_size=2,
+                    unique_by=by_name,
+                ),
+            },
+        ),
+    },
+)
 SERVICE = st.fixed_dictionaries(
     {},
     optional={
@@ -73,7 +122,8 @@ SPECS = st.fixed_dictionaries(
             },
         ),
         "publishers": st.fixed_dictionaries(
-            {"replicas": st.integers(1, 5)}, optional={"resources": RESOURCES, "storage": STORAGE}
+            {"replicas": st.integers(1, 5)},
+            optional={"resources": RESOURCES, "storage": STORAGE, "podTemplate": TEMPLATE},
         ),
         "subscribers": st.fixed_dictionaries(
             {"listeners": LISTENERS, "service": SERVICE}, optional={"storage": STORAGE}
