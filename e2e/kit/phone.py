@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -72,6 +73,8 @@ class Phone:
         *,
         version: Version = Version.V5,
         persistent: bool = False,
+        tls: ssl.SSLContext | None = None,
+        websocket: bool = False,
     ) -> None:
         """Prepare a phone.
 
@@ -80,11 +83,15 @@ class Phone:
             token: Access token, sent as user name; None to come anonymously.
             version: Protocol to speak.
             persistent: Whether its session stays while it is away.
+            tls: What it trusts, for listeners with TLS; None to come without.
+            websocket: Whether it speaks MQTT over WebSocket.
         """
         self.client_id = client_id
         self.version = version
         self._token = token
         self._persistent = persistent
+        self._tls = tls
+        self._websocket = websocket
         self._lock = threading.Lock()
         self._messages: list[Received] = []
         self._grants: dict[int, list[int]] = {}
@@ -188,8 +195,14 @@ class Phone:
             client_id=self.client_id,
             clean_session=None if v5 else not self._persistent,
             protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
+            transport="websockets" if self._websocket else "tcp",
             reconnect_on_failure=False,
         )
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+            client.tls_insecure_set(not self._tls.check_hostname)
+        if self._websocket:
+            client.ws_set_options(path="/mqtt")
         if self._token is not None:
             client.username_pw_set(self._token)
         client.on_connect = self._on_connect
