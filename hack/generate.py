@@ -17,23 +17,27 @@ from liveconnect.api.reference import reference
 from liveconnect.gateway import openapi
 
 _CHART = ROOT / "charts" / "liveconnect-operator"
+_TOPICS = "topics/orders.yaml"
 
 
 def _sources() -> Iterator[tuple[Path, str]]:
     """What comes from the models and tables."""
-    definition = crd.crd()
-    text = document(definition)
-    yield ROOT / "crds" / f"{crd.NAME}.yaml", text
-    yield _CHART / "files" / "crds" / f"{crd.NAME}.yaml", text
+    definitions = {crd.NAME: crd.crd(), crd.TOPIC_NAME: crd.topic_crd()}
+    for name, definition in definitions.items():
+        text = document(definition)
+        yield ROOT / "crds" / f"{name}.yaml", text
+        yield _CHART / "files" / "crds" / f"{name}.yaml", text
     yield _CHART / "files" / "rules.yaml", rules_yaml()
     yield _CHART / "files" / "election-rules.yaml", election_yaml()
     yield _CHART / "values.yaml", values_yaml()
     yield _CHART / "values.schema.json", values_schema()
     yield _CHART / "README.md", readme((_CHART / "README.md").read_text())
-    example = (SAMPLES / "quickstart.yaml").read_text()
-    yield ROOT / "docs" / "reference" / "api.md", reference(definition, example)
     description = json.dumps(openapi.document(), indent=2) + "\n"
     yield ROOT / "docs" / "reference" / "gateway-openapi.json", description
+    examples = {"api.md": (crd.NAME, "quickstart.yaml"), "topics.md": (crd.TOPIC_NAME, _TOPICS)}
+    for file, (name, example) in examples.items():
+        text = reference(definitions[name], (SAMPLES / example).read_text())
+        yield ROOT / "docs" / "reference" / file, text
     yield from golden()
 
 

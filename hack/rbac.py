@@ -18,13 +18,21 @@ TABLE: list[Row] = [
         ["update"],
         "blockOwnerDeletion in owner references, where that admission plugin is on",
     ),
+    ("liveconnect.io", ["liveconnecttopics"], _READ, "rules that application teams own"),
+    ("liveconnect.io", ["liveconnecttopics/status"], ["patch"], "whether they are in force"),
+    ("", ["namespaces"], _READ, "their labels: spec.auth.delegations may be by label"),
     (
         "",
         ["serviceaccounts", "secrets", "configmaps", "services"],
         _APPLY,
         "children; Secrets are also read for spec.auth and spec.presence",
     ),
-    ("", ["pods"], [*_READ, "delete"], "nodes; deleted only with a volume of another life"),
+    (
+        "",
+        ["pods"],
+        [*_READ, "patch", "delete"],
+        "deleted with a volume of another life; annotated so that the kubelet brings new rules",
+    ),
     (
         "",
         ["persistentvolumeclaims"],

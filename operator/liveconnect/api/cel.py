@@ -269,6 +269,21 @@ _NO_PLACEHOLDERS = [
     ),
 ]
 
+_DELEGATION = [
+    _rule(
+        "has(self.namespaces) || has(self.namespaceSelector)",
+        "set namespaces or namespaceSelector: whose LiveConnectTopic objects are meant",
+        ".namespaces",
+        _REQUIRED,
+    ),
+    _rule(
+        "!(has(self.namespaces) && has(self.namespaceSelector))",
+        "not together with namespaces: set exactly one of the two",
+        ".namespaceSelector",
+        _FORBIDDEN,
+    ),
+]
+
 _TOKENS = [
     _rule(
         "self.all(a, !has(a.jwt) || self.exists_one(b, "
@@ -347,7 +362,8 @@ _STORE = [
     ),
 ]
 
-#: Rules by the path of the schema that they belong to; `[]` stands for the items of a list.
+#: Rules of `LiveConnectCluster` by the path of the schema that they belong to; `[]` stands for
+#: the items of a list.
 RULES: dict[str, list[Rule]] = {
     "": _NAME,
     "spec": _SPEC,
@@ -370,10 +386,17 @@ RULES: dict[str, list[Rule]] = {
     "spec.auth.tokens[]": _PROVIDER,
     "spec.auth.tokens[].jwt": _JWT,
     "spec.auth.topics[].filter": [*_FILTER, *_PLACEHOLDERS],
+    "spec.auth.delegations[]": _DELEGATION,
+    "spec.auth.delegations[].filters[]": [*_FILTER, *_PLACEHOLDERS],
     "spec.presence.store": _STORE,
     "spec.presence.store.managed.resources": _RESOURCES,
     "spec.gateway.resources": _RESOURCES,
     "spec.gateway.outbox.storage": _STORAGE,
     "spec.gateway.callers[].publish[]": [*_FILTER, *_NO_PLACEHOLDERS],
     **POD_TEMPLATE_RULES,
+}
+
+#: The same of `LiveConnectTopic`.
+TOPIC_RULES: dict[str, list[Rule]] = {
+    "spec.rules[].filter": [*_FILTER, *_PLACEHOLDERS],
 }

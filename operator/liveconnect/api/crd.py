@@ -8,20 +8,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from liveconnect.api.cel import RULES
+from liveconnect.api.cel import RULES, TOPIC_RULES
 from liveconnect.api.podrules import POD_TEMPLATE_LISTS
-from liveconnect.api.v1alpha1 import GROUP, KIND, PLURAL, VERSION, Spec, Status
+from liveconnect.api.rule import Rule
+from liveconnect.api.v1alpha1 import (
+    GROUP,
+    KIND,
+    PLURAL,
+    TOPIC_KIND,
+    TOPIC_PLURAL,
+    VERSION,
+    ApiModel,
+    Spec,
+    Status,
+    TopicSpec,
+    TopicStatus,
+)
 
 Schema = dict[str, Any]
+_Rules = dict[str, list[Rule]]
 
 NAME = f"{PLURAL}.{GROUP}"
+TOPIC_NAME = f"{TOPIC_PLURAL}.{GROUP}"
 _KEPT = (
     "type", "description", "enum", "pattern", "format", "minimum", "maximum", "minLength",
-    "maxLength", "minItems", "maxItems", "maxProperties", "required", "x-kubernetes-int-or-string",
-    "x-kubernetes-preserve-unknown-fields",
+    "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required",
+    "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
 )  # fmt: skip
-#: Lists that are maps or sets for server-side apply, by path: so several writers can share them,
-#: and the API server refuses duplicates.
+#: Lists that are maps or sets for server-side apply, by path (which no two kinds have in common
+#: but for the conditions): so several writers can share them, and the API server refuses
+#: duplicates.
 LIST_MAPS = {
     **POD_TEMPLATE_LISTS,
     "spec.broker.imagePullSecrets": ["name"],
@@ -36,37 +52,45 @@ LIST_SETS = {
     "spec.auth.tokens[].introspection.audiences",
     "spec.auth.topics[].allow",
     "spec.auth.topics[].groups",
+    "spec.auth.delegations[].namespaces",
+    "spec.auth.delegations[].filters",
+    "spec.auth.delegations[].allow",
+    "spec.rules[].allow",
+    "spec.rules[].groups",
     "spec.gateway.callers[].publish",
     "spec.publishers.allowedNamespaces",
     "spec.subscribers.service.loadBalancerSourceRanges",
 }
 _DEFAULTS_WRITTEN_OUT = {"resources", "service", "storage"}
-#: What `kubectl get` shows before an operator has looked at the object.
-_WAITING = {
-    "conditions": [
-        {
-            "type": "Ready",
-            "status": "Unknown",
-            "reason": "Waiting",
-            "message": "waiting for the LiveConnect operator",
-            "lastTransitionTime": "1970-01-01T00:00:00Z",
-        }
-    ]
-}
 
 
-def _structural(node: Schema, defs: Schema, path: str) -> Schema:
+def _waiting(condition: str) -> Schema:
+    """What `kubectl get` shows before an operator has looked at the object."""
+    return {
+        "conditions": [
+            {
+                "type": condition,
+                "status": "Unknown",
+                "reason": "Waiting",
+                "message": "waiting for the LiveConnect operator",
+                "lastTransitionTime": "1970-01-01T00:00:00Z",
+            }
+        ]
+    }
+
+
+def _structural(node: Schema, defs: Schema, path: str, rules: _Rules) -> Schema:
     """One node of a pydantic schema as a structural schema."""
     node = _resolve(node, defs)
     out: Schema = {key: node[key] for key in _KEPT if key in node}
     if "description" in out:
         out["description"] = " ".join(out["description"].split())
-    if path in RULES and out.get("type") == "string":
+    if path in rules and out.get("type") == "string":
         out.pop("pattern", None)  # the rules say the same, and what to do
-    out.update(_children(node, defs, path))
+    out.update(_children(node, defs, path, rules))
     if node.get("default") is not None:
         out["default"] = _default(node["default"], path)
-    return {**out, **_extensions(path)}
+    return {**out, **_extensions(path, rules)}
 
 
 def _default(value: Any, path: str) -> Any:
@@ -89,22 +113,23 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _children(node: Schema, defs: Schema, path: str) -> Schema:
+def _children(node: Schema, defs: Schema, path: str, rules: _Rules) -> Schema:
     """What the node holds: fields, items or values."""
     out: Schema = {}
     if "properties" in node:
         out["properties"] = {
-            name: _structural(child, defs, f"{path}.{name}")
+            name: _structural(child, defs, f"{path}.{name}", rules)
             for name, child in node["properties"].items()
         }
     if "items" in node:
-        out["items"] = _structural(node["items"], defs, f"{path}[]")
+        out["items"] = _structural(node["items"], defs, f"{path}[]", rules)
     if isinstance(node.get("additionalProperties"), dict):
-        out["additionalProperties"] = _structural(node["additionalProperties"], defs, f"{path}{{}}")
+        values = node["additionalProperties"]
+        out["additionalProperties"] = _structural(values, defs, f"{path}{{}}", rules)
     return out
 
 
-def _extensions(path: str) -> Schema:
+def _extensions(path: str, rules: _Rules) -> Schema:
     """Kubernetes' own words about the node at this path."""
     out: Schema = {}
     if path in LIST_MAPS:
@@ -112,8 +137,8 @@ def _extensions(path: str) -> Schema:
         out["x-kubernetes-list-map-keys"] = LIST_MAPS[path]
     if path in LIST_SETS:
         out["x-kubernetes-list-type"] = "set"
-    if path in RULES:
-        out["x-kubernetes-validations"] = RULES[path]
+    if path in rules:
+        out["x-kubernetes-validations"] = rules[path]
     return out
 
 
@@ -131,34 +156,51 @@ def _resolve(node: Schema, defs: Schema) -> Schema:
     return node
 
 
-def _columns() -> list[Schema]:
-    def column(name: str, path: str, kind: str = "string", **extra: Any) -> Schema:
-        return {"name": name, "jsonPath": path, "type": kind, **extra}
+def _column(name: str, path: str, kind: str = "string", **extra: Any) -> Schema:
+    return {"name": name, "jsonPath": path, "type": kind, **extra}
 
-    ready = '.status.conditions[?(@.type=="Ready")]'
+
+def _condition(name: str) -> str:
+    return f'.status.conditions[?(@.type=="{name}")]'
+
+
+def _columns() -> list[Schema]:
+    ready = _condition("Ready")
     return [
-        column("Ready", f"{ready}.status"),
-        column("Publishers", ".status.publishers.summary"),
-        column("Subscribers", ".status.subscribers.summary"),
-        column("Clients", ".status.clients", "integer"),
-        column("Rate", ".status.rate", description="CONNECT packets a minute"),
-        column("Age", ".metadata.creationTimestamp", "date"),
-        column("Endpoint", ".status.endpoints.subscribers", priority=1),
-        column("Version", ".spec.broker.image", priority=1),
-        column("Message", f"{ready}.message", priority=1),
+        _column("Ready", f"{ready}.status"),
+        _column("Publishers", ".status.publishers.summary"),
+        _column("Subscribers", ".status.subscribers.summary"),
+        _column("Clients", ".status.clients", "integer"),
+        _column("Rate", ".status.rate", description="CONNECT packets a minute"),
+        _column("Age", ".metadata.creationTimestamp", "date"),
+        _column("Endpoint", ".status.endpoints.subscribers", priority=1),
+        _column("Version", ".spec.broker.image", priority=1),
+        _column("Message", f"{ready}.message", priority=1),
     ]
 
 
-def crd() -> Schema:
-    """The CustomResourceDefinition."""
-    spec_schema = Spec.model_json_schema()
-    status_schema = Status.model_json_schema()
-    spec = _structural(spec_schema, spec_schema.get("$defs", {}), "spec")
-    status = _structural(status_schema, status_schema.get("$defs", {}), "status")
-    status["default"] = _WAITING
-    schema: Schema = {
+def _topic_columns() -> list[Schema]:
+    accepted = _condition("Accepted")
+    return [
+        _column("Cluster", ".spec.cluster.name"),
+        _column("Accepted", f"{accepted}.status"),
+        _column("InForce", f"{_condition('InForce')}.status"),
+        _column("Reason", f"{accepted}.reason"),
+        _column("Age", ".metadata.creationTimestamp", "date"),
+        _column("Message", f"{accepted}.message", priority=1),
+    ]
+
+
+def _part(model: type[ApiModel], path: str, rules: _Rules) -> Schema:
+    """The schema of `spec` or `status`."""
+    schema = model.model_json_schema()
+    return _structural(schema, schema.get("$defs", {}), path, rules)
+
+
+def _root(description: str, spec: Schema, status: Schema) -> Schema:
+    return {
         "type": "object",
-        "description": "LiveConnect: a split VerneMQ cluster with auth service and gateway.",
+        "description": description,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},
@@ -167,42 +209,86 @@ def crd() -> Schema:
             "spec": spec,
             "status": status,
         },
-        "x-kubernetes-validations": RULES[""],
     }
+
+
+def _definition(name: str, names: Schema, version: Schema) -> Schema:
+    kind = names["kind"]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": NAME,
+            "name": name,
             "labels": {"app.kubernetes.io/name": "liveconnect-operator"},
         },
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": KIND.lower(),
-                "shortNames": ["liveconnect", "lcc"],
-                "categories": ["all", "messaging"],
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": names["plural"],
+                "singular": kind.lower(),
+                "shortNames": names["shortNames"],
+                "categories": names["categories"],
             },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": schema},
-                    "subresources": {
-                        "status": {},
-                        "scale": {
-                            "specReplicasPath": ".spec.subscribers.replicas",
-                            "statusReplicasPath": ".status.subscribers.replicas",
-                            "labelSelectorPath": ".status.selector",
-                        },
-                    },
-                    "additionalPrinterColumns": _columns(),
-                }
-            ],
+            "versions": [{"name": VERSION, "served": True, "storage": True, **version}],
         },
     }
+
+
+def crd() -> Schema:
+    """The CustomResourceDefinition of `LiveConnectCluster`."""
+    status = _part(Status, "status", RULES)
+    status["default"] = _waiting("Ready")
+    root = _root(
+        "LiveConnect: a split VerneMQ cluster with auth service and gateway.",
+        _part(Spec, "spec", RULES),
+        status,
+    )
+    return _definition(
+        NAME,
+        {
+            "kind": KIND,
+            "plural": PLURAL,
+            "shortNames": ["liveconnect", "lcc"],
+            "categories": ["all", "messaging"],
+        },
+        {
+            "schema": {"openAPIV3Schema": {**root, "x-kubernetes-validations": RULES[""]}},
+            "subresources": {
+                "status": {},
+                "scale": {
+                    "specReplicasPath": ".spec.subscribers.replicas",
+                    "statusReplicasPath": ".status.subscribers.replicas",
+                    "labelSelectorPath": ".status.selector",
+                },
+            },
+            "additionalPrinterColumns": _columns(),
+        },
+    )
+
+
+def topic_crd() -> Schema:
+    """The CustomResourceDefinition of `LiveConnectTopic`."""
+    status = _part(TopicStatus, "status", TOPIC_RULES)
+    status["default"] = _waiting("Accepted")
+    root = _root(
+        "Topic rules of a LiveConnectCluster that an application's team owns.",
+        _part(TopicSpec, "spec", TOPIC_RULES),
+        status,
+    )
+    return _definition(
+        TOPIC_NAME,
+        {
+            "kind": TOPIC_KIND,
+            "plural": TOPIC_PLURAL,
+            "shortNames": ["lct"],
+            "categories": ["messaging"],
+        },
+        {
+            "schema": {"openAPIV3Schema": root},
+            "subresources": {"status": {}},
+            "additionalPrinterColumns": _topic_columns(),
+        },
+    )

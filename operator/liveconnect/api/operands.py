@@ -6,6 +6,8 @@ the very same models. Secrets are never inside, only paths of files that hold th
 
 from __future__ import annotations
 
+import hashlib
+
 from liveconnect.api.v1alpha1 import (
     CLIENT_TOPIC,
     GROUP_TOPIC,
@@ -114,6 +116,13 @@ class BrokerAccess(ApiModel):
     """File with the key of the management API."""
 
 
+class StatedRule(TopicRule):
+    """A topic rule, and where it is stated."""
+
+    source: str = ""
+    """For people: `spec.auth.topics[0]`, or the `LiveConnectTopic` object and its rule."""
+
+
 class AuthConfig(ApiModel):
     """Everything that the auth service decides by."""
 
@@ -123,7 +132,7 @@ class AuthConfig(ApiModel):
     """Issuers of devices' tokens."""
     introspection: tuple[IntrospectionProvider, ...] = ()
     """Authorization servers that are asked about tokens that are no JWTs, in this order."""
-    topics: list[TopicRule]
+    topics: list[StatedRule]
     """Topic rules of devices; default deny."""
     publishers: list[Publisher]
     """Backends that may connect to the publisher pool, and where they may publish."""
@@ -137,6 +146,16 @@ class AuthConfig(ApiModel):
     """File with the store's URL, password included."""
     brokers: BrokerAccess | None = None
     """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
+
+    def rules_digest(self) -> str:
+        """Sixteen hex digits that change when what is reloaded (`RELOADED`) does."""
+        text = self.model_dump_json(include=set(RELOADED))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+#: Fields of `AuthConfig` that a running auth service takes from its file whenever that changes.
+#: The others are for its start: the pods are replaced when one of them changes.
+RELOADED = ("topics", "publishers")
 
 
 class GatewayConfig(ApiModel):

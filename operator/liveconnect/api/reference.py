@@ -11,13 +11,11 @@ Schema = dict[str, Any]
 _HEAD = """\
 # API reference: `{api_version}`
 
-Generated from the models (`make generate`). `kubectl explain liveconnect.spec` says the same.
+Generated from the models (`make generate`). `kubectl explain {explained}.spec` says the same.
 
 - Kind `{kind}`, {scope}; `kubectl get {plural}`, for short {short}; also in {categories}.
-- Names have at most 40 characters and begin with a letter: Services and pods are named after them.
 - Columns: {columns}. With `-o wide` also {wide}.
-- `kubectl scale` and a HorizontalPodAutoscaler set `{scale}`.
-
+{scale}
 ## Example
 
 ```yaml
@@ -29,6 +27,7 @@ _BOUNDS = (
     ("maximum", "at most {}"),
     ("minItems", "at least {} items"),
     ("maxItems", "at most {} items"),
+    ("minProperties", "at least {} keys"),
     ("maxProperties", "at most {} keys"),
     ("maxLength", "at most {} characters"),
 )
@@ -78,7 +77,7 @@ def _sections(root: str, schema: Schema) -> Iterator[str]:
         path = f"{root}.{name}"
         mark = " Required." if name in required else ""
         yield f"\n## `{path}`\n\n{_meaning(child)}{mark}\n\n{_TABLE}"
-        yield from _rows(path, child)
+        yield from _rows(f"{path}[]" if "items" in child else path, child.get("items", child))
 
 
 def _rules(path: str, schema: Schema) -> Iterator[str]:
@@ -89,6 +88,14 @@ def _rules(path: str, schema: Schema) -> Iterator[str]:
         yield from _rules(f"{path}.{name}" if path else name, child)
     if "items" in schema:
         yield from _rules(f"{path}[]", schema["items"])
+
+
+def _scale(version: Schema) -> str:
+    scale = version["subresources"].get("scale")
+    if scale is None:
+        return ""
+    path = scale["specReplicasPath"].removeprefix(".")
+    return f"- `kubectl scale` and a HorizontalPodAutoscaler set `{path}`.\n"
 
 
 def _head(crd: Schema, example: str) -> str:
@@ -104,7 +111,8 @@ def _head(crd: Schema, example: str) -> str:
         categories=" and ".join(f"`kubectl get {name}`" for name in names["categories"]),
         columns=", ".join(c["name"] for c in columns if not c.get("priority")),
         wide=", ".join(c["name"] for c in columns if c.get("priority")),
-        scale=version["subresources"]["scale"]["specReplicasPath"].removeprefix("."),
+        explained=names["shortNames"][0],
+        scale=_scale(version),
         example=example,
     )
 
@@ -114,7 +122,7 @@ def reference(crd: Schema, example: str) -> str:
 
     Args:
         crd: the CustomResourceDefinition.
-        example: a cluster object as YAML.
+        example: an object as YAML.
     """
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     fields = schema["properties"]

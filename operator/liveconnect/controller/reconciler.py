@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import pydantic
 from prometheus_client import Counter, Histogram
 
-from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.api.v1alpha1 import API_VERSION, KIND, Cluster
+from liveconnect.controller.adapters.authpods import AuthPods
 from liveconnect.controller.adapters.broker import BrokerError, Brokers
 from liveconnect.controller.adapters.expiry import ExpiryMetric
 from liveconnect.controller.adapters.handshake import Handshakes
@@ -45,7 +46,14 @@ from liveconnect.controller.model.manifest import (
     ObjectKey,
 )
 from liveconnect.controller.model.names import LIFE_ANNOTATION, RETIRED_ANNOTATION, Names
-from liveconnect.controller.model.observed import Memory, Observed, PodView, Pool, VolumeView
+from liveconnect.controller.model.observed import (
+    AuthPodView,
+    Memory,
+    Observed,
+    PodView,
+    Pool,
+    VolumeView,
+)
 from liveconnect.controller.model.tls import tls_uses
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
@@ -74,8 +82,22 @@ class Children(Protocol):
     def pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Pods of both pools."""
 
+    def auth_pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """Pods of the auth service."""
+
     def claims(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Volume claims of both pools."""
+
+
+class TopicObjects(Protocol):
+    """What the watches hold of `LiveConnectTopic` objects and namespaces."""
+
+    def of(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """The topic objects for one cluster."""
+
+    @property
+    def labels(self) -> Mapping[str, Mapping[str, str]]:
+        """Labels by namespace."""
 
 
 @dataclass
@@ -84,7 +106,9 @@ class Reconciler:
 
     kube: Kube
     brokers: Brokers
+    auth_pods: AuthPods
     children: Children
+    topics: TopicObjects
     settings: RenderSettings
     emit: Callable[[Manifest, Event], None]
     """Posts a Kubernetes event on the object."""
@@ -131,6 +155,8 @@ class Reconciler:
             self.emit(body, event)
         # The Secret is applied before anything else: it is the only copy that survives us.
         self.credentials = decided.credentials
+        for key, status in decided.topic_statuses:
+            await self.kube.patch_status(key, status)
         await self._execute(decided, observed)
         if cluster.reconcile != self.memory.reconciled and not cluster.paused:
             self.memory = replace(self.memory, reconciled=cluster.reconcile)
@@ -146,11 +172,18 @@ class Reconciler:
         now: datetime,
     ) -> Observed:
         pods = tuple(pod_view(p) for p in self.children.pods(cluster.namespace, cluster.name))
+        auth = [auth_pod_view(p) for p in self.children.auth_pods(cluster.namespace, cluster.name)]
         assert self.credentials is not None  # noqa: S101 - set by the pass
+        brokers, auth_pods = await asyncio.gather(
+            self.brokers.observe(pods, self.credentials.api_keys), self.auth_pods.look(auth)
+        )
         return Observed(
             children=self.children.objects(cluster.namespace, cluster.name),
             pods=pods,
-            brokers=await self.brokers.observe(pods, self.credentials.api_keys),
+            brokers=brokers,
+            auth_pods=auth_pods,
+            topics=self.topics.of(cluster.namespace, cluster.name),
+            namespaces=self.topics.labels,
             claims={
                 c["metadata"]["name"]: c["metadata"]["uid"]
                 for c in self.children.claims(cluster.namespace, cluster.name)
@@ -399,7 +432,7 @@ class Reconciler:
         status = decided.status.model_dump(mode="json")
         if status != (body.get("status") or {}):
             meta = body["metadata"]
-            await self.kube.patch_status(meta["namespace"], meta["name"], status)
+            await self.kube.patch_status(_key(meta), status)
 
     async def _fail(self, body: Manifest, reason: str, message: str, now: datetime) -> timedelta:
         meta = body["metadata"]
@@ -410,7 +443,7 @@ class Reconciler:
         patch = failed(int(meta.get("generation", 1)), old, reason, message, now)
         if any(patch[k] != old.get(k) for k in patch):
             try:
-                await self.kube.patch_status(meta["namespace"], meta["name"], patch)
+                await self.kube.patch_status(_key(meta), patch)
             except KubeError as error:
                 _LOG.warning("%s", error)
         jitter = 0.75 + secrets.randbelow(50) / 100
@@ -432,17 +465,34 @@ def _texts(secret: Manifest) -> dict[str, str]:
     return {key: value.decode(errors="replace") for key, value in _content(secret).items()}
 
 
+def _key(meta: Manifest) -> ObjectKey:
+    return ObjectKey(API_VERSION, KIND, meta["namespace"], meta["name"])
+
+
+def auth_pod_view(pod: Manifest) -> AuthPodView:
+    """What a plan needs of a pod of the auth service."""
+    meta = pod["metadata"]
+    return AuthPodView(
+        name=meta["name"],
+        uid=meta.get("uid", ""),
+        ip=pod.get("status", {}).get("podIP", ""),
+        ready=_is_ready(pod) and not meta.get("deletionTimestamp"),
+    )
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
 def pod_view(pod: Manifest) -> PodView:
     """What a plan needs of a pod."""
     status, meta = pod.get("status", {}), pod["metadata"]
-    ready = any(
-        c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or []
-    )
     return PodView(
         name=meta["name"],
         pool=Pool(meta["labels"]["liveconnect.io/pool"]),
         ip=status.get("podIP", ""),
-        ready=ready,
+        ready=_is_ready(pod),
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta.get("uid", ""),
         revision=meta["labels"].get("controller-revision-hash", ""),

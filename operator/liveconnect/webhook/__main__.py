@@ -12,11 +12,11 @@ import aiohttp
 
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
-from liveconnect.common.policy import Policy, RuleTemplate, TemplateError
 from liveconnect.common.process import Draining, run
-from liveconnect.common.server import HttpServer
+from liveconnect.common.server import HttpServer, Operations
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import TokenVerifier
+from liveconnect.webhook.adapters.rule_file import RuleFile
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
@@ -37,17 +37,6 @@ _FLUSH_SECONDS: Final = 5.0
 _log = get_logger(__name__)
 
 
-def make_policy(config: AuthConfig) -> Policy:
-    """Return the policy; a rule that cannot be used is left out, which denies what it allowed."""
-    rules = []
-    for index, rule in enumerate(config.topics):
-        try:
-            rules.append(RuleTemplate.of(rule, f"spec.auth.topics[{index}]"))
-        except TemplateError as error:
-            _log.error("topic rule left out", reason=str(error))
-    return Policy(rules, config.publishers)
-
-
 async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
     """Run the service until SIGTERM.
 
@@ -63,20 +52,26 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         Providers(verifier, issuers, servers)
         names = known_issuers(issuers, servers)
         revoking = Revoking.of(config, session, presence.connection, verifier, names)
-        identities, policy = Identities(verifier, servers), make_policy(config)
+        identities = Identities(verifier, servers)
+        rules = RuleFile(settings.config_file, config)
+        auth = AuthHooks(identities, rules.policy, revoking.enforcement, time.time, random.random)
+        rules.on_change(auth.use)
+
+        def why_not() -> str | None:
+            return why_not_ready(issuers, servers) or revoking.enforcement.why_not_ready()
+
         routes = Routes(
-            AuthHooks(identities, policy, revoking.enforcement, time.time, random.random),
+            auth,
             PresenceHooks(presence.queue),
             Clients(verifier, config.readers, presence, time.time),
             revoking.api,
-            lambda: why_not_ready(issuers, servers) or revoking.enforcement.why_not_ready(),
-            draining,
+            Operations(why_not, draining, {"/v1/rules": rules.answer}),
         )
         # A background task that fails ends the process: better no service than one whose
         # presence or keys quietly stand still.
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
-            works = (*presence.background(), *revoking.work())
+            works = (*presence.background(), *revoking.work(), rules.follow())
             background += [tasks.create_task(work) for work in works]
             await _listen(routes, draining, settings)
             await presence.queue.flush(_FLUSH_SECONDS)

@@ -13,7 +13,6 @@ import msgspec
 
 from liveconnect.common.policy import Pool
 from liveconnect.common.problem import Problem
-from liveconnect.common.process import Draining, Readiness
 from liveconnect.common.server import Handler, Operations, Request, Response, require_get
 from liveconnect.webhook import audit, revocation_api
 from liveconnect.webhook.clients import Clients
@@ -61,14 +60,13 @@ class Routes:
         presence: PresenceHooks,
         clients: Clients,
         revocations: RevocationApi,
-        ready: Readiness,
-        draining: Draining,
+        operations: Operations,
     ) -> None:
         self._auth = auth
         self._presence = presence
         self._clients = clients
         self._revocations = revocations
-        self._operations = Operations(ready, draining)
+        self._operations = operations
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request."""

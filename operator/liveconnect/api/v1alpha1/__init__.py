@@ -9,8 +9,6 @@ from liveconnect.api.v1alpha1.auth import (
     Revoker,
     SecretKeyReference,
     TokenProvider,
-    TopicAction,
-    TopicRule,
 )
 from liveconnect.api.v1alpha1.base import ApiModel, duration
 from liveconnect.api.v1alpha1.broker import (
@@ -30,6 +28,7 @@ from liveconnect.api.v1alpha1.cluster import (
     Cluster,
     Spec,
 )
+from liveconnect.api.v1alpha1.delegation import Delegation, NamespaceSelector
 from liveconnect.api.v1alpha1.podtemplate import Container, PodTemplate
 from liveconnect.api.v1alpha1.pools import (
     RESERVED_PORTS,
@@ -51,6 +50,7 @@ from liveconnect.api.v1alpha1.pools import (
     TlsVersion,
 )
 from liveconnect.api.v1alpha1.resources import Resources
+from liveconnect.api.v1alpha1.rules import TopicAction, TopicRule
 from liveconnect.api.v1alpha1.services import (
     CLIENT_TOPIC,
     GROUP_TOPIC,
@@ -74,6 +74,14 @@ from liveconnect.api.v1alpha1.status import (
     PoolStatus,
     Status,
 )
+from liveconnect.api.v1alpha1.topic import (
+    TOPIC_KIND,
+    TOPIC_PLURAL,
+    ClusterReference,
+    Topic,
+    TopicSpec,
+    TopicStatus,
+)
 
 __all__ = [
     "API_VERSION",
@@ -85,6 +93,8 @@ __all__ = [
     "OPERATOR_OWNED_CONFIG",
     "PLURAL",
     "RESERVED_PORTS",
+    "TOPIC_KIND",
+    "TOPIC_PLURAL",
     "VERSION",
     "Algorithm",
     "ApiModel",
@@ -96,9 +106,11 @@ __all__ = [
     "Caller",
     "CertificateStatus",
     "Cluster",
+    "ClusterReference",
     "Condition",
     "ConditionStatus",
     "Container",
+    "Delegation",
     "Disruption",
     "DrainStatus",
     "Endpoints",
@@ -113,6 +125,7 @@ __all__ = [
     "ListenerTls",
     "LocalObjectReference",
     "ManagedStore",
+    "NamespaceSelector",
     "Netsplit",
     "NodeStatus",
     "Outbox",
@@ -137,7 +150,10 @@ __all__ = [
     "SubscriberService",
     "TlsVersion",
     "TokenProvider",
+    "Topic",
     "TopicAction",
     "TopicRule",
+    "TopicSpec",
+    "TopicStatus",
     "duration",
 ]

@@ -8,9 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
-from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
+from liveconnect.api.v1alpha1.base import ApiModel, ObjectName
+from liveconnect.api.v1alpha1.delegation import Delegation
 from liveconnect.api.v1alpha1.podtemplate import PodTemplate
 from liveconnect.api.v1alpha1.resources import Resources
+from liveconnect.api.v1alpha1.rules import TopicRule
 
 
 class Algorithm(StrEnum):
@@ -110,34 +112,6 @@ class TokenProvider(ApiModel):
     """Opaque access tokens."""
 
 
-class TopicAction(StrEnum):
-    """What a device may do with a topic."""
-
-    SUBSCRIBE = "subscribe"
-    PUBLISH = "publish"
-
-
-class TopicRule(ApiModel):
-    """One predefined topic. What no rule allows is denied."""
-
-    filter: TopicFilter
-    """MQTT topic filter; `{clientId}` and `{claims.NAME}` stand for the device's own values."""
-    allow: Annotated[list[TopicAction], Field(min_length=1, max_length=2)]
-    """What devices may do."""
-    groups: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=8)
-    ] = []
-    """Only for devices whose token names one of these groups; for all devices when empty."""
-    maxQoS: Annotated[int, Field(ge=0, le=2)] = 2
-    """Highest quality of service: subscriptions are granted at most this, publishes above it are
-    refused."""
-    allowRetain: bool = False
-    """Whether devices may publish retained messages."""
-    maxPayloadBytes: Annotated[int | None, Field(ge=0, le=268435455)] = None
-    """Largest payload that devices may publish (bytes); the broker's `max_message_size` when not
-    set."""
-
-
 class Revoker(ApiModel):
     """A backend that may revoke tokens."""
 
@@ -158,5 +132,7 @@ class Auth(ApiModel):
     """Providers of access tokens."""
     topics: Annotated[list[TopicRule], Field(max_length=200)] = []
     """The predefined topics; everything else is denied."""
+    delegations: Annotated[list[Delegation], Field(max_length=32)] = []
+    """Namespaces whose `LiveConnectTopic` objects may state further rules, and how far."""
     revokers: Annotated[list[Revoker], Field(max_length=100)] = []
     """Who may revoke tokens (`/v1/revocations` of the auth service); nobody else may."""

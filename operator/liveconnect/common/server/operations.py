@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -18,12 +18,18 @@ _OK: Final = b'{"status":"ok"}'
 class Operations:
     """A handler for what is no business of the service's own."""
 
-    def __init__(self, ready: Readiness, draining: Draining) -> None:
+    def __init__(
+        self,
+        ready: Readiness,
+        draining: Draining,
+        further: Mapping[str, Callable[[Request], Response]] | None = None,
+    ) -> None:
         """Make the handler.
 
         Args:
             ready: asked by `/readyz`.
             draining: a process that was told to end is not ready.
+            further: other paths that tell of the service itself, and what they answer.
         """
         self._ready = ready
         self._draining = draining
@@ -31,6 +37,7 @@ class Operations:
             "/healthz": _healthz,
             "/readyz": self._readyz,
             "/metrics": _metrics,
+            **(further or {}),
         }
 
     def __call__(self, request: Request) -> Response:

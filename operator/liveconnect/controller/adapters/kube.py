@@ -7,7 +7,7 @@ from typing import Any
 
 from kubernetes.aio import client, config
 
-from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
+from liveconnect.api.v1alpha1 import GROUP, KIND, PLURAL, TOPIC_KIND, TOPIC_PLURAL, VERSION
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import FIELD_MANAGER
 from liveconnect.controller.model.ownership import taken_over
@@ -27,7 +27,8 @@ PLURALS = {
     "Event": "events",
     "Lease": "leases",
     "StorageClass": "storageclasses",
-    "LiveConnectCluster": PLURAL,
+    KIND: PLURAL,
+    TOPIC_KIND: TOPIC_PLURAL,
 }
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
 _TIMEOUT_SECONDS = 15.0
@@ -180,9 +181,8 @@ class Kube:
         """
         return await self._call("PUT", path(key), what=f"replace {key}", body=body)
 
-    async def patch_status(self, namespace: str, name: str, status: Manifest) -> None:
+    async def patch_status(self, key: ObjectKey, status: Manifest) -> None:
         """Merge into the object's status; an object that is gone is fine."""
-        key = ObjectKey(f"{GROUP}/{VERSION}", "LiveConnectCluster", namespace, name)
         try:
             await self._call(
                 "PATCH",

@@ -16,14 +16,17 @@ import kopf
 from aiohttp import web
 
 from liveconnect import __version__
-from liveconnect.api.v1alpha1 import GROUP, PLURAL, VERSION
+from liveconnect.api.v1alpha1 import GROUP, PLURAL, TOPIC_PLURAL, VERSION
 from liveconnect.common.process import service_application
+from liveconnect.controller.adapters.authpods import HttpAuthPods
 from liveconnect.controller.adapters.broker import HttpBrokers
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.lease import KubeLease
 from liveconnect.controller.handlers.leadership import Leadership
 from liveconnect.controller.handlers.store import Store
+from liveconnect.controller.handlers.strays import Strays
 from liveconnect.controller.handlers.supervisor import Supervisor
+from liveconnect.controller.handlers.topic_store import TopicStore
 from liveconnect.controller.model.lease import Candidate, Times
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.planner.events import Event
@@ -73,7 +76,10 @@ class Controller:
     def __init__(self, settings: ControllerSettings) -> None:
         self.settings = settings
         self.store = Store()
+        self.topics = TopicStore()
         self.supervisor = Supervisor(self._reconciler)
+        self._strays: Strays | None = None
+        self._strays_task: asyncio.Task[None] | None = None
         self._kube: Kube | None = None
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
@@ -85,7 +91,9 @@ class Controller:
         return Reconciler(
             kube=self._kube,
             brokers=HttpBrokers(self._session),
+            auth_pods=HttpAuthPods(self._session),
             children=self.store,
+            topics=self.topics,
             settings=RenderSettings(
                 image=self.settings.image,
                 image_pull_policy=self.settings.image_pull_policy,
@@ -110,6 +118,10 @@ class Controller:
             )
         self._kube = await Kube.connect()
         self._session = aiohttp.ClientSession()
+        self._strays = Strays(
+            self._kube, self.topics, self.supervisor.knows, lambda: self.supervisor.leads
+        )
+        self._strays_task = asyncio.create_task(self._strays.run(), name="strays")
         app = service_application(lambda: None, max_body_bytes=1024)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -146,6 +158,8 @@ class Controller:
 
     async def stop(self, **_: Any) -> None:
         """End the loops, give the lease back, then end the connections that they use."""
+        if self._strays_task:
+            self._strays_task.cancel()
         if self._election:
             await self._election.end(self.supervisor.stop)
         await self.supervisor.stop()
@@ -162,6 +176,7 @@ class Controller:
         labels = body["metadata"].get("labels") or {}
         if event["type"] == "DELETED" or not self.settings.selector.matches(labels):
             await self.supervisor.remove(body)
+            self._look_for_strays()
         else:
             await self.supervisor.put(body)
 
@@ -175,6 +190,37 @@ class Controller:
         if owner is not None:
             self.supervisor.wake(owner)
 
+    async def on_listed_topic(self, body: kopf.Body, **_: Any) -> None:
+        """A topic object was seen, maybe before any pass is made."""
+        self._take_topic(dict(body), gone=False)
+
+    async def on_topic(self, event: kopf.RawEvent, **_: Any) -> None:
+        """A topic object appeared, changed or went."""
+        self._take_topic(dict(event["object"]), gone=event["type"] == "DELETED")
+
+    def _take_topic(self, body: Manifest, *, gone: bool) -> None:
+        for owner in self.topics.put(body, gone=gone):
+            self.supervisor.wake(owner)
+            if not self.supervisor.knows(owner):
+                self._look_for_strays()
+
+    async def on_listed_namespace(self, body: kopf.Body, **_: Any) -> None:
+        """A namespace was seen, maybe before any pass is made."""
+        self._take_namespace(dict(body), gone=False)
+
+    async def on_namespace(self, event: kopf.RawEvent, **_: Any) -> None:
+        """A namespace appeared, changed or went: delegations may be by its labels."""
+        self._take_namespace(dict(event["object"]), gone=event["type"] == "DELETED")
+
+    def _take_namespace(self, body: Manifest, *, gone: bool) -> None:
+        if self.topics.put_namespace(body, gone=gone):
+            for owner in self.topics.owners_within(body["metadata"]["name"]):
+                self.supervisor.wake(owner)
+
+    def _look_for_strays(self) -> None:
+        if self._strays is not None:
+            self._strays.due.set()
+
     def registry(self) -> kopf.OperatorRegistry:
         """The handlers; explicit ids, so that renaming a method changes nothing."""
         registry = kopf.OperatorRegistry()
@@ -182,9 +228,18 @@ class Controller:
         kopf.on.startup(id="start", registry=registry)(self.start)
         kopf.on.cleanup(id="stop", registry=registry)(self.stop)
         kopf.on.event(GROUP, VERSION, PLURAL, id="cluster", registry=registry)(self.on_cluster)
+        # kopf holds all handlers back until what has an index was listed as a whole: a pass that
+        # saw only some of the children would take a cluster for a new one, and one that saw only
+        # some of the topic objects would take the others' rules away.
+        topics = (GROUP, VERSION, TOPIC_PLURAL)
+        kopf.index(*topics, id="known-topics", registry=registry)(self.on_listed_topic)
+        kopf.on.event(*topics, id="topic", registry=registry)(self.on_topic)
+        if not self.settings.watched():
+            # With Roles in some namespaces only, nobody may look at namespaces.
+            spaces = ("", "v1", "namespaces")
+            kopf.index(*spaces, id="known-namespaces", registry=registry)(self.on_listed_namespace)
+            kopf.on.event(*spaces, id="namespace", registry=registry)(self.on_namespace)
         for group, version, plural in CHILDREN:
-            # kopf holds all handlers back until what has an index was listed as a whole: a pass
-            # that saw only some of the children would take a cluster for a new one.
             kopf.index(
                 group, version, plural, id=f"known-{plural}", labels=_OURS, registry=registry
             )(self.on_listed)

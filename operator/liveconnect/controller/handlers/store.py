@@ -47,6 +47,15 @@ class Store:
             if key.kind == "Pod" and "liveconnect.io/pool" in (body["metadata"].get("labels") or {})
         )
 
+    def auth_pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """Pods of the auth service."""
+        return tuple(
+            body
+            for key, body in sorted(self._of(namespace, cluster).items())
+            if key.kind == "Pod"
+            and (body["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == "auth"
+        )
+
     def claims(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Volume claims of both pools."""
         found = self._of(namespace, cluster).items()

@@ -70,6 +70,15 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def leads(self) -> bool:
+        """Whether this operator is the one that acts."""
+        return self._leads
+
+    def knows(self, owner: _Owner) -> bool:
+        """Whether there is such an object."""
+        return owner in self._bodies
+
     def wake(self, owner: _Owner) -> None:
         """Make the object's next pass due now."""
         if owner in self._wakes:

@@ -18,6 +18,7 @@ LIVES_KEY = "lives"
 LEAVING_ANNOTATION = "liveconnect.io/leaving"
 RESTARTING_ANNOTATION = "liveconnect.io/restarting"
 DRAIN_SINCE_ANNOTATION = "liveconnect.io/drain-since"
+RULES_ANNOTATION = "liveconnect.io/rules"
 OPERATOR_APP = "liveconnect-operator"
 
 #: Ports that every broker has, whatever its listeners.

@@ -42,6 +42,18 @@ class PodView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuthPodView:
+    """A pod of the auth service as the API server has it."""
+
+    name: str
+    uid: str
+    ip: str
+    ready: bool
+    rules: str = ""
+    """Digest of the rules that it applies; empty if it did not answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BrokerView:
     """A broker node as it describes itself over its management API."""
 
@@ -136,6 +148,8 @@ class Memory:
     """Reasons and messages of what the last pass did: said again only after it stopped."""
     reloads: Mapping[str, datetime] = field(default_factory=dict)
     """Pods that were told to read their certificates anew, and when."""
+    refreshes: Mapping[str, datetime] = field(default_factory=dict)
+    """Pods of the auth service that the kubelet was made to look at, and when last."""
     applied: Mapping[ObjectKey, int] = field(default_factory=dict)
     """Children that this process applied, and the generation that they had afterwards (0 for
     kinds without one): another generation means that somebody else edited the child."""
@@ -167,6 +181,12 @@ class Observed:
     failed. Ports that are not open are left out."""
     fresh: Credentials | None = None
     """Random values, for a rotation that begins in this pass."""
+    topics: tuple[Manifest, ...] = ()
+    """The `LiveConnectTopic` objects for this cluster."""
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Labels of the namespaces."""
+    auth_pods: tuple[AuthPodView, ...] = ()
+    """Ready pods of the auth service."""
     status: Manifest = field(default_factory=dict)
     """The object's status as it is."""
     memory: Memory = field(default_factory=Memory)

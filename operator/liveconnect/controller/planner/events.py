@@ -101,12 +101,12 @@ def _of(action: Action) -> list[Event]:
 def _change(action: Delete | Patch) -> str:
     """What happens to an object, in a word."""
     if isinstance(action, Patch):
-        return "patch"
+        return f"{action.key.kind} changed"
     return "orphan" if action.orphan else action.key.kind
 
 
 _CHANGES = {
-    "patch": Reason.VOLUME_CHANGED,
+    "PersistentVolumeClaim changed": Reason.VOLUME_CHANGED,
     "orphan": Reason.MADE_ANEW,
     "PersistentVolumeClaim": Reason.WIPED,
     "Pod": Reason.RESTARTING,

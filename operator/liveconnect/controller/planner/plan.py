@@ -26,6 +26,7 @@ from liveconnect.controller.planner.rollout import Rollout, plan_rollout
 from liveconnect.controller.planner.rotation import Rotation, plan_rotation
 from liveconnect.controller.planner.sizes import Sizes, sizes
 from liveconnect.controller.planner.status import summarise
+from liveconnect.controller.planner.topics import StatusWrite, plan_topics, remember_refreshes
 from liveconnect.controller.rendering import RenderInputs, RenderSettings, render
 
 #: How soon to look again: while something is under way, and when all is well.
@@ -46,6 +47,8 @@ class Plan:
     memory: Memory
     credentials: Credentials
     """As they stand in the applied Secrets."""
+    topic_statuses: tuple[StatusWrite, ...] = ()
+    """Statuses of topic objects that are to be written."""
 
 
 def plan(
@@ -78,6 +81,7 @@ def plan(
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     quiet = intent.departure is None and size.departure is None
     growth = storage.grow(cluster, names, observed, quiet=quiet)
+    topics = plan_topics(cluster, names, observed, now)
     desired = render(
         cluster,
         settings,
@@ -89,6 +93,7 @@ def plan(
             secret_digests=secret_digests,
             volume_sizes=growth.sizes,
             lives=storage.lives(observed),
+            rules=topics.rules,
         ),
     )
     asked = cluster.reconcile not in {"", observed.memory.reconciled}
@@ -110,6 +115,7 @@ def plan(
         *rotation.actions,
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
+        *topics.refreshes,
     )
     actions = storage.retained(cluster, names, observed, actions)
     if cluster.paused:
@@ -121,6 +127,7 @@ def plan(
         samples=_samples(observed, now),
         recommendations=size.scale.recommendations if size.scale else (),
         reloads=certificates.reloads,
+        refreshes=remember_refreshes(observed.memory, topics, now),
     )
     events = () if cluster.paused else announce(names, size, intent, actions, observed)
     if rotation.restarting:
@@ -145,9 +152,10 @@ def plan(
         now,
     )
     news = tuple(e for e in events if (e.reason, e.message) not in said)
-    idle = membership.converged and not rotation.under_way
+    idle = membership.converged and topics.settled and not rotation.under_way
     calm = not actions and idle and not _under_way(intent, rollout, status)
-    return Plan(actions, status, news, CALM if calm else _pace(size), memory, rotation.credentials)
+    pace = CALM if calm else _pace(size)
+    return Plan(actions, status, news, pace, memory, rotation.credentials, topics.statuses)
 
 
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:

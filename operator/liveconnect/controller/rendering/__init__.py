@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 
+from liveconnect.api.operands import AuthConfig
 from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.common.policy.delegation import own_rules
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import (
     API_KEY_ROTATION_ANNOTATION,
@@ -27,6 +29,8 @@ def render(
     """All children of a cluster object, in the order in which they are applied."""
     names = Names(cluster.name, cluster.namespace, settings.cluster_domain)
     managed = cluster.spec.presence.store.external is None
+    rules = own_rules(cluster) if inputs.rules is None else inputs.rules
+    auth = configuration.auth_config(cluster, names, rules)
 
     def label(component: str) -> dict[str, str]:
         pool = Pool(component) if component in set(Pool) else None
@@ -35,7 +39,7 @@ def render(
     children: list[tuple[str, Manifest]] = [
         *_accounts(names),
         *_secrets(names, inputs, managed=managed),
-        *_config_maps(cluster, names, inputs, managed=managed),
+        *_config_maps(cluster, names, inputs, auth, managed=managed),
         *_services(cluster, names, managed=managed),
         *policies.policies(cluster, names),
         *((pool.value, brokers.budget(names, pool)) for pool in Pool),
@@ -47,7 +51,7 @@ def render(
             ("presence", services.presence_stateful_set(
                 cluster, names, settings, inputs, label("presence"))))  # fmt: skip
     children += [
-        ("auth", services.auth_deployment(cluster, names, settings, inputs, label("auth"))),
+        ("auth", services.auth_deployment(cluster, names, settings, inputs, auth, label("auth"))),
         *(
             (pool.value, brokers.stateful_set(cluster, names, pool, inputs, label(pool.value)))
             for pool in Pool
@@ -103,14 +107,13 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
 
 
 def _config_maps(
-    cluster: Cluster, names: Names, inputs: RenderInputs, *, managed: bool
+    cluster: Cluster, names: Names, inputs: RenderInputs, auth: AuthConfig, *, managed: bool
 ) -> list[tuple[str, Manifest]]:
-    auth = services.json_config_map(names.auth, configuration.auth_config(cluster, names))
     gateway = services.json_config_map(names.gateway, configuration.gateway_config(cluster, names))
     presence = [("presence", services.presence_config_map(names))] if managed else []
     return [
         *((pool.value, brokers.config_map(cluster, names, pool, inputs.lives)) for pool in Pool),
-        ("auth", auth),
+        ("auth", services.json_config_map(names.auth, auth.model_dump(mode="json"))),
         ("gateway", gateway),
         *presence,
     ]

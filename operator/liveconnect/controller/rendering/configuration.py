@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from liveconnect.api.operands import (
     IntrospectionProvider,
     JwtProvider,
     Publisher,
+    StatedRule,
 )
 from liveconnect.api.v1alpha1 import (
     Broker,
@@ -227,11 +229,17 @@ def _introspection_provider(index: int, asked: Introspection) -> IntrospectionPr
     )
 
 
-def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
-    """The auth service's file."""
+def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> AuthConfig:
+    """The auth service's file.
+
+    Args:
+        cluster: the cluster object.
+        names: of its children.
+        rules: the topic rules in force.
+    """
     gateway = Publisher(subject=names.subject(names.gateway), publish=["#"])
     tokens = list(enumerate(cluster.spec.auth.tokens))
-    config = AuthConfig(
+    return AuthConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
         providers=[_jwt_provider(index, p.jwt) for index, p in tokens if p.jwt],
         introspection=tuple(
@@ -239,7 +247,7 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
             for index, p in tokens
             if p.introspection
         ),
-        topics=cluster.spec.auth.topics,
+        topics=list(rules),
         publishers=[gateway, *callers(cluster)],
         readers=[
             names.subject(names.gateway),
@@ -248,7 +256,6 @@ def auth_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         revokers=tuple(_subject(r.serviceAccount) for r in cluster.spec.auth.revokers),
         brokers=broker_access(names),
     )
-    return config.model_dump(mode="json")
 
 
 def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from liveconnect.api.operands import StatedRule
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.departure import Departure
 from liveconnect.controller.model.observed import Pool
@@ -41,3 +42,5 @@ class RenderInputs:
     only made anew."""
     lives: Mapping[str, str] = field(default_factory=dict)
     """Pods whose volume has served an earlier life, and the life that it serves now."""
+    rules: Sequence[StatedRule] | None = None
+    """Topic rules in force; the cluster object's own when not given."""

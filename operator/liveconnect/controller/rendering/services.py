@@ -121,9 +121,10 @@ def auth_deployment(
     names: Names,
     settings: RenderSettings,
     inputs: RenderInputs,
+    config: operands.AuthConfig,
     pod_labels: dict[str, str],
 ) -> Manifest:
-    """The auth service's pods."""
+    """The auth service's pods; they read changes of the rules by themselves."""
     secret, key = presence_url_source(cluster, names)
     volumes = [
         _config(names.auth),
@@ -140,7 +141,6 @@ def auth_deployment(
         ),
     ]
     volumes += _token_secrets(cluster)
-    config = configuration.auth_config(cluster, names)
     # Of no use beside an external store, and then another one for every operator process.
     managed = cluster.spec.presence.store.external is None
     password = inputs.credentials.presence_password if managed else ""
@@ -155,7 +155,7 @@ def auth_deployment(
         resources=resources(cluster.spec.auth.resources),
         config_hash=digest(
             [
-                config,
+                config.model_dump(mode="json", exclude=set(operands.RELOADED)),
                 dict(inputs.secret_digests), password,
                 inputs.credentials.api_key,
             ]

@@ -47,6 +47,10 @@ def test_nothing_is_permitted_that_nothing_needs() -> None:
         ("liveconnect.io", "liveconnectclusters"),
         ("liveconnect.io", "liveconnectclusters/status"),
         ("liveconnect.io", "liveconnectclusters/finalizers"),
+        ("liveconnect.io", "liveconnecttopics"),
+        ("liveconnect.io", "liveconnecttopics/status"),
+        ("", "namespaces"),
+        ("storage.k8s.io", "storageclasses"),
         ("", "events"),
     }
     assert {(group, resource) for group, resource, _ in _ALLOWED} == needed | further

@@ -59,3 +59,16 @@ def with_field(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     else:
         node[last] = value
     return changed
+
+
+def good_topic(name: str = "orders") -> dict[str, Any]:
+    """A small topic object with which nothing is wrong."""
+    return {
+        "apiVersion": "liveconnect.io/v1alpha1",
+        "kind": "LiveConnectTopic",
+        "metadata": {"name": name},
+        "spec": {
+            "cluster": {"namespace": "platform", "name": "demo"},
+            "rules": [{"filter": "orders/{claims.sub}/+", "allow": ["subscribe"]}],
+        },
+    }

@@ -342,6 +342,35 @@ BAD: list[tuple[str, Any, str, str]] = [
         "spec.auth.topics[0].groups",
         "duplicate entries",
     ),
+    *(
+        ("spec.auth.delegations", [{"filters": ["a"], "allow": ["publish"], **more}], field, words)
+        for more, field, words in (
+            ({}, "spec.auth.delegations[0].namespaces", "set namespaces or namespaceSelector"),
+            (
+                {"namespaces": ["a"], "namespaceSelector": {"matchLabels": {"a": "b"}}},
+                "spec.auth.delegations[0].namespaceSelector",
+                "not together with namespaces",
+            ),
+            ({"namespaces": []}, "spec.auth.delegations[0].namespaces", "at least 1 item"),
+            ({"namespaces": ["A"]}, "spec.auth.delegations[0].namespaces[0]", "should match"),
+            (
+                {"namespaceSelector": {"matchLabels": {}}},
+                "spec.auth.delegations[0].namespaceSelector.matchLabels",
+                "at least 1",
+            ),
+            (
+                {"namespaces": ["a"], "filters": ["a/#/b"]},
+                "spec.auth.delegations[0].filters[0]",
+                "only in the last level",
+            ),
+            (
+                {"namespaces": ["a"], "filters": ["a/{nobody}"]},
+                "spec.auth.delegations[0].filters[0]",
+                "{clientId} and {claims.NAME}",
+            ),
+            ({"namespaces": ["a"], "allow": []}, "spec.auth.delegations[0].allow", "at least 1"),
+        )
+    ),
     (
         "spec.gateway.callers.0.publish",
         ["orders/{clientId}"],

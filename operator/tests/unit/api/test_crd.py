@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from liveconnect.api import cel, crd
+from liveconnect.api.rule import Rule
 
 Node = dict[str, Any]
 _DEFINITION = crd.crd()
@@ -29,24 +30,34 @@ def nodes(path: str, node: Node) -> Iterator[tuple[str, Node]]:
 
 
 _NODES = dict(nodes("", _ROOT))
+_TOPIC_VERSION = crd.topic_crd()["spec"]["versions"][0]
+_TOPIC_NODES = dict(nodes("", _TOPIC_VERSION["schema"]["openAPIV3Schema"]))
+_KINDS = pytest.mark.parametrize("found", [_NODES, _TOPIC_NODES], ids=["cluster", "topic"])
+_PATHS = [
+    *((_NODES, cel.RULES, path) for path in sorted(cel.RULES)),
+    *((_TOPIC_NODES, cel.TOPIC_RULES, path) for path in sorted(cel.TOPIC_RULES)),
+]
 
 
-def test_the_schema_is_structural() -> None:
+@_KINDS
+def test_the_schema_is_structural(found: dict[str, Node]) -> None:
     """No references, unions or titles; every node says its type."""
-    for path, node in _NODES.items():
+    for path, node in found.items():
         assert not {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title"} & node.keys(), path
         assert ("type" in node) != bool(node.get("x-kubernetes-int-or-string")), path
 
 
-def test_every_field_is_described() -> None:
+@_KINDS
+def test_every_field_is_described(found: dict[str, Node]) -> None:
     own = {"", "apiVersion", "kind", "metadata", "spec", "status"}
-    fields = {p for p in _NODES if p and not p.endswith(("[]", "{}"))} - own
-    assert [path for path in sorted(fields) if not _NODES[path].get("description")] == []
+    fields = {p for p in found if p and not p.endswith(("[]", "{}"))} - own
+    assert [path for path in sorted(fields) if not found[path].get("description")] == []
 
 
-def test_objects_default_to_what_is_inside() -> None:
+@_KINDS
+def test_objects_default_to_what_is_inside(found: dict[str, Node]) -> None:
     """A nested object without a default would stop the API server's defaulting."""
-    for path, node in _NODES.items():
+    for path, node in found.items():
         required = set(node.get("required", []))
         for name, child in node.get("properties", {}).items():
             where = f"{path}.{name}" if path else name
@@ -59,6 +70,7 @@ def test_objects_default_to_what_is_inside() -> None:
                         "spec.auth.tokens[].jwt",
                         "spec.auth.tokens[].jwt.jwksSecretRef",
                         "spec.auth.tokens[].introspection",
+                        "spec.auth.delegations[].namespaceSelector",
                         "spec.presence.store.managed",
                         "spec.presence.store.external",
                     }
@@ -68,20 +80,22 @@ def test_objects_default_to_what_is_inside() -> None:
                 assert optional or "default" in child, where
 
 
-@pytest.mark.parametrize("path", sorted(cel.RULES))
-def test_rules_stand_in_the_schema(path: str) -> None:
+@pytest.mark.parametrize(("found", "rules", "path"), _PATHS, ids=[path for *_, path in _PATHS])
+def test_rules_stand_in_the_schema(
+    found: dict[str, Node], rules: dict[str, list[Rule]], path: str
+) -> None:
     """A rule of a misspelt path would be no rule at all."""
-    node = _NODES[path]
-    assert node["x-kubernetes-validations"] == cel.RULES[path]
-    for rule in cel.RULES[path]:
+    node = found[path]
+    assert node["x-kubernetes-validations"] == rules[path]
+    for rule in rules[path]:
         assert "\n" not in rule["message"]
         field = rule.get("fieldPath", "").removeprefix(".")
-        assert not field or f"{path}.{field}" in _NODES
+        assert not field or f"{path}.{field}" in found
 
 
 @pytest.mark.parametrize("path", sorted(crd.LIST_MAPS) + sorted(crd.LIST_SETS))
 def test_shared_lists_stand_in_the_schema(path: str) -> None:
-    node = _NODES[path]
+    node = {**_TOPIC_NODES, **_NODES}[path]
     kind = node["x-kubernetes-list-type"]
     if kind == "map":
         keys = set(node["x-kubernetes-list-map-keys"])
@@ -90,9 +104,10 @@ def test_shared_lists_stand_in_the_schema(path: str) -> None:
         assert node["items"]["type"] == "string"
 
 
-def test_lists_maps_and_texts_of_the_spec_are_bounded() -> None:
+@_KINDS
+def test_lists_maps_and_texts_of_the_spec_are_bounded(found: dict[str, Node]) -> None:
     """The API server's cost budget for rules counts on it."""
-    for path, node in _NODES.items():
+    for path, node in found.items():
         if not path.startswith("spec"):
             continue
         if node.get("type") == "array":
@@ -119,6 +134,16 @@ def test_scale_and_columns_read_fields_that_exist() -> None:
             continue
         plain = re.sub(r"\[\?\(.*?\)\]", "[]", path).removeprefix(".")
         assert plain in _NODES, path
+
+
+def test_the_columns_of_topics_read_fields_that_exist() -> None:
+    columns = _TOPIC_VERSION["additionalPrinterColumns"]
+    for column in columns:
+        plain = re.sub(r"\[\?\(.*?\)\]", "[]", column["jsonPath"]).removeprefix(".")
+        assert plain in _TOPIC_NODES or plain.startswith("metadata.")
+    assert [c["name"] for c in columns if not c.get("priority")] == [
+        "Cluster", "Accepted", "InForce", "Reason", "Age",
+    ]  # fmt: skip
 
 
 def test_the_columns() -> None:

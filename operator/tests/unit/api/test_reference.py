@@ -16,6 +16,15 @@ def test_every_field_is_there() -> None:
         assert f"`{path}`" in _TEXT, path
 
 
+def test_topics_have_a_reference_too() -> None:
+    text = reference(crd.topic_crd(), "kind: LiveConnectTopic\n")
+    for field in ("spec.cluster.namespace", "spec.rules[].filter", "status.rules"):
+        assert f"`{field}`" in text
+    for rules in cel.TOPIC_RULES.values():
+        assert all(rule["message"] in text for rule in rules)
+    assert "kubectl scale" not in text
+
+
 def test_every_rule_is_there() -> None:
     for path, rules in cel.RULES.items():
         for rule in rules:

@@ -1,0 +1,112 @@
+"""The topic rules in use: taken from the configuration file whenever it changes.
+
+The kubelet replaces the file by swapping a symbolic link. The file is looked at every second; an
+inotify watch would be one of the few that a node has for all its pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from liveconnect.api.operands import AuthConfig
+from liveconnect.common.logs import get_logger
+from liveconnect.common.policy import Policy, RuleTemplate, TemplateError
+from liveconnect.common.server import Request, Response
+from liveconnect.common.settings import ConfigError, load_config
+
+_LOOK_SECONDS: Final = 1.0
+
+RULES: Final = Gauge("liveconnect_webhook_rules", "Topic rules in use.")
+RELOADS: Final = Counter(
+    "liveconnect_webhook_rule_reloads_total",
+    "Changes of the rules by outcome (used, refused).",
+    ["outcome"],
+)
+
+_log = get_logger(__name__)
+
+_Stamp = tuple[int, int, int] | None
+
+
+def make_policy(config: AuthConfig) -> Policy:
+    """Return the policy; a rule that cannot be used is left out, which denies what it allowed."""
+    rules = []
+    for rule in config.topics:
+        try:
+            rules.append(RuleTemplate.of(rule, rule.source))
+        except TemplateError as error:
+            _log.error("topic rule left out", source=rule.source, reason=str(error))
+    return Policy(rules, config.publishers)
+
+
+class RuleFile:
+    """Follows the rules in the configuration file."""
+
+    def __init__(self, path: Path, config: AuthConfig) -> None:
+        """Begin with the rules that the service was started with.
+
+        Args:
+            path: the configuration file.
+            config: what was in it.
+        """
+        self._path = path
+        self._stamp: _Stamp = None
+        self._uses: list[Callable[[Policy], None]] = []
+        self._take(config, make_policy(config))
+
+    def _take(self, config: AuthConfig, policy: Policy) -> None:
+        self.policy = policy
+        self.digest = config.rules_digest()
+        self.count = len(config.topics)
+        RULES.set(self.count)
+
+    def on_change(self, use: Callable[[Policy], None]) -> None:
+        """Have a function called with every later policy."""
+        self._uses.append(use)
+
+    def answer(self, _request: Request) -> Response:
+        """Say which rules are in use, for the operator; not what they are."""
+        body = msgspec.json.encode({"digest": self.digest, "rules": self.count})
+        return Response(body, headers={"Cache-Control": "no-store"})
+
+    async def follow(self) -> None:
+        """Look at the file for as long as the process lives."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Use the file's rules if they have changed. Those of a file that is no good are not."""
+        stamp = _stamp_of(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            # Off the loop: hooks are answered while thousands of rules are read.
+            config = await asyncio.to_thread(load_config, self._path, AuthConfig)
+            if config.rules_digest() == self.digest:
+                return
+            policy = await asyncio.to_thread(make_policy, config)
+        except ConfigError as error:
+            RELOADS.labels("refused").inc()
+            _log.error("the changed rules cannot be used; the old ones stay", reason=str(error))
+            return
+        self._take(config, policy)
+        RELOADS.labels("used").inc()
+        _log.info("rules in use", rules=self.count, digest=self.digest)
+        for use in self._uses:
+            use(policy)
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
