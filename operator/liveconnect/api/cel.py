@@ -15,7 +15,13 @@ from liveconnect.api.rule import REQUIRED as _REQUIRED
 from liveconnect.api.rule import Rule
 from liveconnect.api.rule import rule as _rule
 from liveconnect.api.rule import texts as _texts
-from liveconnect.api.v1alpha1 import MAX_NAME_LENGTH, OPERATOR_OWNED_CONFIG, RESERVED_PORTS
+from liveconnect.api.v1alpha1 import (
+    LIVE_FLAGS,
+    LIVE_NUMBERS,
+    MAX_NAME_LENGTH,
+    OPERATOR_OWNED_CONFIG,
+    RESERVED_PORTS,
+)
 
 
 def _spans(numbers: Iterable[int]) -> str:
@@ -71,6 +77,18 @@ _CONFIG = [
     _rule(
         "self.all(k, !self[k].matches('[[:cntrl:]]'))",
         "values are one line each, without control characters",
+    ),
+    *(
+        _rule(
+            f"self.all(k, !(k in {_texts(keys)}) || self[k].matches('{pattern}'))",
+            f"{', '.join(keys)}: {kind}, as a string",
+            expression=f"self.filter(k, k in {_texts(keys)} && !self[k].matches('{pattern}'))[0] "
+            f"+ ': {kind}, as a string'",
+        )
+        for keys, pattern, kind in (
+            (LIVE_NUMBERS, "^[0-9]{1,9}$", "a whole number"),
+            (LIVE_FLAGS, "^(on|off)$", "on or off"),
+        )
     ),
 ]
 

@@ -34,6 +34,7 @@ from liveconnect.controller.model.actions import (
     Patch,
     ReloadCertificates,
     RemoveApiKey,
+    SetOptions,
     StopListeners,
     SuspendNode,
 )
@@ -44,6 +45,7 @@ from liveconnect.controller.model.manifest import (
     COOKIE_ROTATION_ANNOTATION,
     Manifest,
     ObjectKey,
+    digest,
 )
 from liveconnect.controller.model.names import LIFE_ANNOTATION, RETIRED_ANNOTATION, Names
 from liveconnect.controller.model.observed import (
@@ -351,12 +353,28 @@ class Reconciler:
                 await self.brokers.migrate(ips[via], keys[via], node)
             case ForgetNode(via, node):
                 await self.brokers.command(ips[via], keys[via], "cluster/leave", node=node)
-            case ReloadCertificates(pod):
-                await self.brokers.reload_certificates(ips[pod], keys[pod])
-            case AddApiKey(pod):
-                await self.brokers.add_key(ips[pod], keys[pod], self._other_key(keys[pod]))
-            case RemoveApiKey(pod):
-                await self.brokers.remove_key(ips[pod], keys[pod], self._other_key(keys[pod]))
+            case _:
+                pod_seen = next(p for p in observed.pods if p.name == action.pod)
+                await self._configure(action, pod_seen, keys[action.pod])
+
+    async def _configure(
+        self,
+        action: SetOptions | ReloadCertificates | AddApiKey | RemoveApiKey,
+        pod: PodView,
+        key: str,
+    ) -> None:
+        """Change what a node runs with."""
+        match action:
+            case SetOptions(_, options, checked):
+                await self.brokers.set_options(pod.ip, key, options, checked)
+                given = {**self.memory.options, pod.life: digest(options)}
+                self.memory = replace(self.memory, options=given)
+            case ReloadCertificates():
+                await self.brokers.reload_certificates(pod.ip, key)
+            case AddApiKey():
+                await self.brokers.add_key(pod.ip, key, self._other_key(key))
+            case RemoveApiKey():
+                await self.brokers.remove_key(pod.ip, key, self._other_key(key))
 
     def _key(self, pod: str, observed: Observed) -> str:
         """The API key that a node takes: not the one in use, for a moment of its rotation."""
@@ -495,6 +513,7 @@ def pod_view(pod: Manifest) -> PodView:
         ready=_is_ready(pod),
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta.get("uid", ""),
+        restarts=sum(int(c.get("restartCount", 0)) for c in status.get("containerStatuses") or []),
         revision=meta["labels"].get("controller-revision-hash", ""),
         cookie=(meta.get("annotations") or {}).get(COOKIE_ANNOTATION, ""),
         trouble=_trouble(status),

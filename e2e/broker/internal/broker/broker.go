@@ -34,6 +34,7 @@ type Counters struct {
 type Broker struct {
 	Webhooks *webhooks.Client
 	Counters Counters
+	Options  *Options
 
 	conf     *config.Config
 	node     *cluster.Node
@@ -51,7 +52,7 @@ type Broker struct {
 
 // New makes the server; it reads its sessions and retained messages from disk.
 func New(conf *config.Config, node *cluster.Node, data string, log *slog.Logger) (*Broker, error) {
-	b := &Broker{Webhooks: webhooks.New(), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}, pems: newPemCache()}
+	b := &Broker{Webhooks: webhooks.New(), Options: newOptions(conf.Values), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}, pems: newPemCache()}
 	quiet := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelError}))
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumInflight = 65000

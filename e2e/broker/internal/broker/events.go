@@ -45,11 +45,11 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	if pk.Connect.ClientIdentifier == "" {
 		cl.ID = "anon-" + cl.ID
 	}
-	if len(cl.ID) > 100 {
+	if len(cl.ID) > b.Options.number("max_client_id_size") {
 		_ = b.server.SendConnack(cl, packets.ErrClientIdentifierNotValid, false, nil)
 		return errRefused
 	}
-	if !b.conf.Netsplit["register"] && !b.node.Whole() {
+	if !b.Options.on("allow_register_during_netsplit") && !b.node.Whole() {
 		_ = b.server.SendConnack(cl, packets.ErrServerUnavailable, false, nil)
 		return errRefused
 	}
@@ -262,7 +262,7 @@ func (e *events) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, 
 	b.Counters.PublishIn.Add(1)
 	hook := "auth_on_publish" + suffix(cl)
 	_, err := b.Webhooks.Ask(hook, publishBody(cl, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties))
-	if err == nil && !b.conf.Netsplit["publish"] && pk.FixedHeader.Qos > 0 && !b.node.Whole() {
+	if err == nil && !b.Options.on("allow_publish_during_netsplit") && pk.FixedHeader.Qos > 0 && !b.node.Whole() {
 		return pk, packets.ErrRejectPacket
 	}
 	if err == nil {

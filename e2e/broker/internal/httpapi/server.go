@@ -111,7 +111,16 @@ func (a *api) command(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	run, ok := commands[strings.Trim(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")]
+	words := strings.Trim(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
+	if words == "set" {
+		a.setOptions(w, r.URL.Query())
+		return
+	}
+	if key, found := strings.CutPrefix(words, "show/"); found {
+		a.showOption(w, key)
+		return
+	}
+	run, ok := commands[words]
 	if !ok {
 		w.WriteHeader(http.StatusBadRequest)
 		return

@@ -12,6 +12,8 @@ from liveconnect.api.v1alpha1.auth import (
 )
 from liveconnect.api.v1alpha1.base import ApiModel, duration
 from liveconnect.api.v1alpha1.broker import (
+    LIVE_FLAGS,
+    LIVE_NUMBERS,
     OPERATOR_OWNED_CONFIG,
     Broker,
     ImagePullPolicy,
@@ -89,6 +91,8 @@ __all__ = [
     "GROUP",
     "GROUP_TOPIC",
     "KIND",
+    "LIVE_FLAGS",
+    "LIVE_NUMBERS",
     "MAX_NAME_LENGTH",
     "OPERATOR_OWNED_CONFIG",
     "PLURAL",

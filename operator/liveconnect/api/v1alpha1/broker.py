@@ -30,6 +30,32 @@ OPERATOR_OWNED_CONFIG = (
 )
 
 
+#: Options that a running node takes over (recorded), to VerneMQ's defaults: whole numbers …
+LIVE_NUMBERS = {
+    "max_client_id_size": "100",
+    "max_inflight_messages": "20",
+    "max_message_rate": "0",
+    "max_message_size": "0",
+    "max_offline_messages": "1000",
+    "max_online_messages": "1000",
+    "mqtt_connect_timeout": "5000",
+    "receive_max_broker": "65535",
+    "receive_max_client": "65535",
+    "retry_interval": "20",
+    "systree_interval": "20000",
+    "topic_alias_max_broker": "0",
+    "topic_alias_max_client": "0",
+}
+#: … and switches. A value of another kind would stop the next start of every node.
+LIVE_FLAGS = {
+    "coordinate_registrations": "on",
+    "disconnect_on_unauthorized_publish_v3": "off",
+    "suppress_lwt_on_session_takeover": "off",
+    "systree_enabled": "on",
+    "upgrade_outgoing_qos": "off",
+}
+
+
 class Netsplit(StrEnum):
     """What the nodes do while a member is missing (vernemq-contract/operations.md)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
 from liveconnect.controller.model.credentials import ApiKeys
+from liveconnect.controller.model.liveoptions import is_taken
 from liveconnect.controller.model.names import HTTP_PORT
 from liveconnect.controller.model.observed import BrokerView, PodView
 
@@ -62,6 +63,11 @@ class Brokers(Protocol):
 
     async def stop_listeners(self, ip: str, api_key: str) -> None:
         """Stop all MQTT listeners of a node."""
+
+    async def set_options(
+        self, ip: str, api_key: str, options: Mapping[str, str], checked: Iterable[str]
+    ) -> None:
+        """Let a node take over options, and make sure of some."""
 
     async def disconnect(self, ip: str, api_key: str, node: str, count: int) -> None:
         """Disconnect so many of a node's connected clients."""
@@ -161,6 +167,30 @@ class HttpBrokers:
             if row["status"] == "running":
                 where = {"address": str(row["address"]), "port": str(row["port"])}
                 await self.command(ip, api_key, "listener/stop", **where)
+
+    async def set_options(
+        self, ip: str, api_key: str, options: Mapping[str, str], checked: Iterable[str]
+    ) -> None:
+        """`set` all options on one node, and ask it for those that matter.
+
+        Over HTTP `set` answers 500 whether it worked or not (recorded); `show` tells the truth.
+
+        Raises:
+            BrokerError: when the node cannot be reached or kept another value.
+        """
+        query = "&".join(f"{key}={quote(value)}" for key, value in options.items())
+        headers = _auth(api_key)
+        try:
+            url = URL(f"{_base(ip)}/api/v1/set?{query}", encoded=True)
+            async with self._session.get(url, headers=headers, timeout=_COMMAND) as answer:
+                await answer.read()
+            for key in checked:
+                shown = await self._json(f"{_base(ip)}/api/v1/show/{key}", headers)
+                value = shown["table"][0][key]
+                if not is_taken(options[key], value):
+                    raise BrokerError(f"{ip}: {key} is {value}, not {options[key]}, after `set`")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError) as error:
+            raise BrokerError(f"set at {ip}: {error or type(error).__name__}") from error
 
     async def disconnect(self, ip: str, api_key: str, node: str, count: int) -> None:
         """Disconnect so many of a node's connected clients: named ones, some hundred a second.

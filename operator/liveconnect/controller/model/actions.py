@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
@@ -69,6 +70,18 @@ class DisconnectClients:
 
 
 @dataclass(frozen=True)
+class SetOptions:
+    """Let a running node take over options of its configuration."""
+
+    pod: str
+    options: Mapping[str, str]
+    checked: tuple[str, ...]
+    """Those that the object sets: the node must say that it took them."""
+    again: bool
+    """Whether another value was set on this very process before."""
+
+
+@dataclass(frozen=True)
 class EvacuateNode:
     """Let a suspended node's sessions and queues move away and the node leave the cluster."""
 
@@ -111,6 +124,7 @@ NodeAction = (
     | SuspendNode
     | StopListeners
     | DisconnectClients
+    | SetOptions
     | EvacuateNode
     | ForgetNode
     | ReloadCertificates

@@ -32,8 +32,15 @@ class PodView:
     """The StatefulSet's template that it was made from (`controller-revision-hash`)."""
     cookie: str = ""
     """Digest of the cookie that it was made with."""
+    restarts: int = 0
+    """How often its container was started again."""
     trouble: str = ""
     """Why its container waits (`ImagePullBackOff: …`), empty when it does not."""
+
+    @property
+    def life(self) -> str:
+        """Names the process that runs in it now."""
+        return f"{self.uid}/{self.restarts}"
 
     @property
     def ordinal(self) -> int:
@@ -136,6 +143,8 @@ class Memory:
     """Uids of pods whose join was refused, and how often."""
     cuts: tuple[Cut, ...] = ()
     """Clients that were disconnected for a drain lately, oldest first."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Digest of the live options that each node's process was given, by `PodView.life`."""
     revisions: Mapping[Pool, tuple[str, datetime]] = field(default_factory=dict)
     """The templates' revisions, and since when they are known."""
     absences: Mapping[str, datetime] = field(default_factory=dict)

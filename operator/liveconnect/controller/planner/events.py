@@ -12,6 +12,7 @@ from liveconnect.controller.model.actions import (
     ForgetNode,
     JoinNode,
     Patch,
+    SetOptions,
     StopListeners,
     SuspendNode,
 )
@@ -89,6 +90,9 @@ def _of(action: Action) -> list[Event]:
             said = (Reason.RESTARTING, f"{pod} takes no new clients and will restart")
         case EvacuateNode(_, node):
             said = (Reason.LEAVING, f"{node}: sessions and queues move away")
+        case SetOptions(pod, options, checked, again=True):
+            values = ", ".join(f"{key} = {options[key]}" for key in checked) or "defaults"
+            said = (Reason.OPTIONS_SET, f"{pod} takes over without a restart: {values}")
         case ForgetNode(_, node):
             kind, said = "Warning", (Reason.FORGOTTEN, f"{node} is dead and is not wanted any more")
         case Delete() | Patch():

@@ -21,6 +21,7 @@ from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
+from liveconnect.controller.planner.options import plan_options
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout, plan_rollout
 from liveconnect.controller.planner.rotation import Rotation, plan_rotation
@@ -113,6 +114,7 @@ def plan(
         *_replacements(names, intent, rollout, membership),
         *certificates.actions,
         *rotation.actions,
+        *plan_options(cluster, observed),
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
         *topics.refreshes,
@@ -124,6 +126,7 @@ def plan(
         membership.memory,
         cuts=step.memory.cuts if actions else observed.memory.cuts,
         revisions=rollout.revisions or {},
+        options=_of_living(observed.memory.options, observed),
         samples=_samples(observed, now),
         recommendations=size.scale.recommendations if size.scale else (),
         reloads=certificates.reloads,
@@ -225,6 +228,11 @@ def _prunes(desired: tuple[Manifest, ...], observed: Observed) -> list[Delete]:
         for key, child in sorted(observed.children.items())
         if key not in wanted and not child["metadata"].get("deletionTimestamp")
     ]
+
+
+def _of_living(options: Mapping[str, str], observed: Observed) -> dict[str, str]:
+    lives = {p.life for p in observed.pods}
+    return {life: mark for life, mark in options.items() if life in lives}
 
 
 def _samples(observed: Observed, now: datetime) -> tuple[LoadSample, ...]:

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     SCALED_UP = "ScaledUp"
     SCALED_DOWN = "ScaledDown"
     JOINING = "NodeJoining"
+    OPTIONS_SET = "OptionsSet"
     RESTARTING = "NodeRestarting"
     FORGOTTEN = "NodeForgotten"
     REPAIRED = "ChildRepaired"

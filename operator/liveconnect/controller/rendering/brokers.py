@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.liveoptions import is_live
 from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, digest
 from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
@@ -88,6 +89,14 @@ def budget(names: Names, pool: Pool) -> Manifest:
     )
 
 
+def _fixed(config: dict[str, str]) -> dict[str, str]:
+    """The configuration without what running nodes take over: only the rest restarts them."""
+    return {
+        name: "\n".join(line for line in text.splitlines() if not is_live(line))
+        for name, text in config.items()
+    }
+
+
 def stateful_set(
     cluster: Cluster, names: Names, pool: Pool, inputs: RenderInputs, pod_labels: dict[str, str]
 ) -> Manifest:
@@ -108,7 +117,7 @@ def stateful_set(
         selector=names.selector(pool.value),
         pod_labels={**pod_labels, "liveconnect.io/broker": "true"},
         # Neither key nor cookie: a key is rotated live, and a cookie by a restart of its own.
-        config_hash=digest(config),
+        config_hash=digest(_fixed(config)),
         cookie=inputs.credentials.cookie_digest,
         service_account=names.broker,
         pull_secrets=[s.model_dump() for s in spec.broker.imagePullSecrets],

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import aiohttp
+import pytest
 
-from liveconnect.controller.adapters.broker import HttpBrokers
+from liveconnect.controller.adapters.broker import BrokerError, HttpBrokers
 from liveconnect.controller.model.credentials import ApiKeys
 from liveconnect.controller.model.observed import BrokerView, PodView, Pool
-from tests.contract.broker.node import KEY, Node, eventually
+from tests.contract.broker.node import KEY, Node, connack, eventually
 from tests.contract.broker.test_contract import Client
 
 T = TypeVar("T")
@@ -61,3 +62,16 @@ def test_only_connected_clients_count_and_odd_names_name_nobody_else(node: Node)
     eventually(lambda: view(node).queues == 21)
     for phone in (*here, unnameable):
         phone.close()
+
+
+def test_running_nodes_take_over_options_and_say_so(node: Node) -> None:
+    wanted = {"max_client_id_size": "10", "upgrade_outgoing_qos": "on", "retry_interval": "20"}
+    with_brokers(lambda b: b.set_options(node.address, KEY, wanted, wanted))
+    assert connack(node.address, 4, "ten-letter") == 0
+    assert connack(node.address, 4, "ten-letters") == 2  # identifier rejected
+    with pytest.raises(BrokerError, match="max_client_id_size is 10, not many"):
+        with_brokers(
+            lambda b: b.set_options(
+                node.address, KEY, {"max_client_id_size": "many"}, ["max_client_id_size"]
+            )
+        )

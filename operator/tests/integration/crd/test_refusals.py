@@ -60,6 +60,18 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("spec.broker.config", {"x": "1\nallow_anonymous = on"}, "spec.broker.config", "one line"),
     ("spec.broker.config", {"a b": "1"}, "spec.broker.config", "names as in vernemq.conf"),
     ("spec.broker.config", {"x": 1}, "spec.broker.config.x", "string"),
+    (
+        "spec.broker.config",
+        {"max_message_size": "64k"},
+        "spec.broker.config",
+        "max_message_size: a whole number",
+    ),
+    (
+        "spec.broker.config",
+        {"systree_enabled": "yes"},
+        "spec.broker.config",
+        "systree_enabled: on or off",
+    ),
     ("spec.brokers", {}, "spec.brokers", "field not declared in schema"),
     # the gateway
     ("spec.gateway.clientTopic", "clients/inbox", "spec.gateway.clientTopic", "should match"),

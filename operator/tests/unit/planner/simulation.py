@@ -19,6 +19,7 @@ from liveconnect.controller.model.actions import (
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    SetOptions,
     StopListeners,
     SuspendNode,
 )
@@ -99,6 +100,8 @@ class World:
     memory: Memory = field(default_factory=Memory)
     status: Manifest = field(default_factory=dict)
     made: int = 0
+    options: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What each node was told to run with."""
     down: set[str] = field(default_factory=set)
     """Pods that do not come up."""
     log: list[Action] = field(default_factory=list)
@@ -169,7 +172,7 @@ class World:
         self.live()
         return made
 
-    def act(self, action: Action) -> None:
+    def act(self, action: Action) -> None:  # noqa: C901 - one case for each action
         match action:
             case Apply(manifest, _):
                 key = ObjectKey.of(manifest)
@@ -199,6 +202,8 @@ class World:
                 self.joining[pod] = (self.now + timedelta(seconds=JOIN_SECONDS), discovery)
             case SuspendNode(pod, _) | StopListeners(pod):
                 self.suspended.add(pod)
+            case SetOptions():
+                self.configure(action)
             case DisconnectClients(pod, _, count):
                 assert pod in self.suspended, "clients would come back at once"
                 self.connections[pod] = max(self.connections[pod] - count, 0)
@@ -212,6 +217,12 @@ class World:
             case ForgetNode(_, node):
                 assert self.names.pod_of(node) not in self.running, "a live node is not forgotten"
                 self.drop(node)
+
+    def configure(self, action: SetOptions) -> None:
+        life = next(p.life for p in self.observe().pods if p.name == action.pod)
+        given = {**self.memory.options, life: digest(action.options)}
+        self.memory = replace(self.memory, options=given)
+        self.options[action.pod] = dict(action.options)
 
     def drop(self, node: str) -> None:
         for pod, disk in self.disks.items():

@@ -13,6 +13,7 @@ from liveconnect.controller.model.actions import (
     EvacuateNode,
     ForgetNode,
     JoinNode,
+    SetOptions,
     SuspendNode,
 )
 from liveconnect.controller.model.observed import Pool
@@ -26,7 +27,7 @@ def settled(subscribers: int = 2, publishers: int = 2) -> World:
 
 
 def kinds(world: World) -> list[type]:
-    return [type(a) for a in world.log if not isinstance(a, Apply)]
+    return [type(a) for a in world.log if not isinstance(a, Apply | SetOptions)]
 
 
 def condition(world: World, kind: str) -> dict[str, str]:
