@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Callable
 
 from liveconnect.controller.model.manifest import Manifest
@@ -23,6 +24,7 @@ class Supervisor:
         self._make = make
         self._leads = False
         self._bodies: dict[_Owner, Manifest] = {}
+        self._contexts: dict[_Owner, contextvars.Context] = {}
         self._wakes: dict[_Owner, asyncio.Event] = {}
         self._tasks: dict[_Owner, tuple[str, asyncio.Task[None]]] = {}
 
@@ -40,6 +42,7 @@ class Supervisor:
             return
         before = self._bodies.get(owner)
         self._bodies[owner] = body
+        self._contexts.setdefault(owner, contextvars.copy_context())
         if owner not in self._tasks:
             self._start(owner)
         elif before is None or _intent(before) != _intent(body):
@@ -52,7 +55,9 @@ class Supervisor:
         wake = self._wakes.setdefault(owner, asyncio.Event())
         loop = run(self._make(), lambda: self._bodies.get(owner), wake)
         uid = self._bodies[owner]["metadata"]["uid"]
-        self._tasks[owner] = (uid, asyncio.create_task(loop, name="/".join(owner)))
+        # kopf posts events only in the context of its handlers; the election has one of its own.
+        task = asyncio.create_task(loop, name="/".join(owner), context=self._contexts[owner])
+        self._tasks[owner] = (uid, task)
 
     async def lead(self) -> None:
         """Begin to act on all objects that are known."""
@@ -88,6 +93,7 @@ class Supervisor:
         """End the object's loop."""
         owner = (body["metadata"]["namespace"], body["metadata"]["name"])
         self._bodies.pop(owner, None)
+        self._contexts.pop(owner, None)
         self._wakes.pop(owner, None)
         _, task = self._tasks.pop(owner, ("", None))
         if task is not None:
@@ -99,6 +105,7 @@ class Supervisor:
         """End all loops and forget the objects."""
         await self.follow()
         self._bodies.clear()
+        self._contexts.clear()
 
 
 def _intent(body: Manifest) -> tuple[object, object]:

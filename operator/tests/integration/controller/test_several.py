@@ -88,6 +88,10 @@ def test_one_acts_and_another_takes_over_within_twenty_seconds(
     print(f"fail-over: {time.monotonic() - killed:.1f} s")
     assert holder(shop) not in {leader, ""}
     assert applies(second) > 0
+    # It says what it does, too: the loops of objects that it knew before it led are no others.
+    shop.apply(cluster(publishers={"replicas": 3}))
+    eventually(lambda: "ScaledUp" in shop("get", "events", "-o", "jsonpath={..reason}"))
+    assert "unexpected error" not in second.log.read_text()
 
 
 def test_a_leader_that_ends_gives_the_lease_back(
