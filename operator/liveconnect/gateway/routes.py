@@ -14,7 +14,15 @@ import msgspec
 
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
-from liveconnect.common.server import Answer, Operations, Pending, Request, Response, require_get
+from liveconnect.common.server import (
+    Answer,
+    Operations,
+    Pending,
+    Request,
+    Response,
+    Stream,
+    require_get,
+)
 from liveconnect.gateway import answers, metrics, openapi, parked
 from liveconnect.gateway.batches import Batch
 from liveconnect.gateway.callers import Callers
@@ -100,7 +108,9 @@ class Routes:
             return self._later(request, serve, address)
         return serve(subject, request, address)
 
-    async def _later(self, request: Request, serve: _Serve, address: Address | None) -> Response:
+    async def _later(
+        self, request: Request, serve: _Serve, address: Address | None
+    ) -> Response | Stream:
         """Serve a caller whose token names a key that has to be fetched."""
         try:
             subject = await self._callers.identify(request.headers.get(b"authorization"))

@@ -17,6 +17,9 @@ from liveconnect.common.server import HttpServer, Operations
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.adapters.rule_file import RuleFile
+from liveconnect.webhook.bearer import Bearers
+from liveconnect.webhook.changestream import ChangeStream
+from liveconnect.webhook.clientroutes import ClientRoutes
 from liveconnect.webhook.clients import Clients
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
@@ -63,7 +66,11 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         routes = Routes(
             auth,
             PresenceHooks(presence.queue),
-            Clients(verifier, config.readers, presence, time.time),
+            ClientRoutes(
+                Bearers(verifier, config.readers, time.time, "reader"),
+                Clients(presence, time.time),
+                ChangeStream(presence.changes, draining),
+            ),
             revoking.api,
             Operations(why_not, draining, {"/v1/rules": rules.answer}),
         )

@@ -7,15 +7,12 @@ import time
 from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Any, Final, cast
-from urllib.parse import unquote
-
-import msgspec
 
 from liveconnect.common.policy import Pool
 from liveconnect.common.problem import Problem
-from liveconnect.common.server import Handler, Operations, Request, Response, require_get
+from liveconnect.common.server import Handler, Operations, Request, Response, Stream
 from liveconnect.webhook import audit, revocation_api
-from liveconnect.webhook.clients import Clients
+from liveconnect.webhook.clientroutes import ClientRoutes
 from liveconnect.webhook.contract import (
     AUTH_HOOKS,
     PRESENCE_HOOKS,
@@ -30,10 +27,9 @@ _HOOK_PATH: Final = re.compile(
     r"/hooks/(auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"
 )
 _HOOKS: Final = "/hooks/"
-_CLIENT_PATH: Final = re.compile(r"/v1/clients/([^/]+)")
 _HOOKS_OF: Final = {"auth": AUTH_HOOKS, "presence": PRESENCE_HOOKS}
 
-Answer = Response | Coroutine[Any, Any, Response]
+Answer = Response | Coroutine[Any, Any, Response | Stream]
 
 
 @lru_cache(maxsize=4096)
@@ -58,7 +54,7 @@ class Routes:
         self,
         auth: AuthHooks,
         presence: PresenceHooks,
-        clients: Clients,
+        clients: ClientRoutes,
         revocations: RevocationApi,
         operations: Operations,
     ) -> None:
@@ -74,11 +70,9 @@ class Routes:
             return self._hook(request)
         if request.path.startswith(revocation_api.PATH):
             return self._revocations.answer(request)
-        client = _CLIENT_PATH.fullmatch(request.path)
-        if client is None:
-            return self._operations(request)
-        require_get(request)
-        return self._client(request, unquote(client[1]))
+        if self._clients.serves(request.path):
+            return self._clients(request)
+        return self._operations(request)
 
     def _hook(self, request: Request) -> Answer:
         began = time.perf_counter()
@@ -109,11 +103,6 @@ class Routes:
         answer = await self._auth.answer(call, body)
         audit.answered(call.hook, time.perf_counter() - began)
         return Response(answer)
-
-    async def _client(self, request: Request, client_id: str) -> Response:
-        await self._clients.authorize(request.headers.get(b"authorization", b""))
-        view = await self._clients.read(client_id)
-        return Response(msgspec.json.encode(view), headers={"Cache-Control": "no-store"})
 
 
 def hooks_only(routes: Routes) -> Handler:

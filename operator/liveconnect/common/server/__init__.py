@@ -4,7 +4,7 @@ Why not aiohttp's: docs/adr/0006-server-of-the-auth-hooks.md.
 """
 
 from liveconnect.common.server.connection import Limits
-from liveconnect.common.server.message import Answer, Handler, Pending, Request, Response
+from liveconnect.common.server.message import Answer, Handler, Pending, Request, Response, Stream
 from liveconnect.common.server.operations import Operations, require_get
 from liveconnect.common.server.server import HttpServer
 
@@ -17,5 +17,6 @@ __all__ = [
     "Pending",
     "Request",
     "Response",
+    "Stream",
     "require_get",
 ]

@@ -17,7 +17,7 @@ import msgspec
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.process import KEEP_ALIVE_SECONDS, Draining
-from liveconnect.common.server.message import Handler, Pending, Request, Response
+from liveconnect.common.server.message import Handler, Pending, Request, Response, Stream
 
 _MAX_WAITING: Final = 64
 """Pipelined requests that one connection may have waiting."""
@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._under_way: asyncio.Future[Any] | None = None
         self._writable = True
+        self._resumed = asyncio.Event()
         self._began: float | None = None
         self._last = time.monotonic()
         self._reset()
@@ -121,10 +122,12 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop answering while the peer does not read."""
         self._writable = False
+        self._resumed.clear()
 
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True
+        self._resumed.set()
         self._answer_waiting()
 
     # --- httptools' callbacks
@@ -209,17 +212,40 @@ class Connection(asyncio.Protocol):
         self._answer_waiting()
 
     async def _answer_later(
-        self, request: Request, answer: Coroutine[Any, Any, Response], keep_alive: bool
+        self, request: Request, answer: Coroutine[Any, Any, Response | Stream], keep_alive: bool
     ) -> None:
+        response: Response | Stream
         try:
             response = await answer
         except Problem as problem:
             response = Response.of_problem(problem)
         except Exception:  # noqa: BLE001 - as above
             response = _internal_error(request)
+        if isinstance(response, Stream):
+            await self._stream(request, response)
+            return
         self._under_way = None
         self._write(request, response, keep_alive=keep_alive)
         self._answer_waiting()
+
+    async def _stream(self, request: Request, stream: Stream) -> None:
+        """Send pieces as they come, no faster than the peer reads them, and close."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(_encode_stream_head(stream))
+        try:
+            if request.method != "HEAD":
+                async for piece in stream.pieces:
+                    transport.write(piece)
+                    self._last = time.monotonic()
+                    if not self._writable:
+                        await self._resumed.wait()
+        except Exception:  # noqa: BLE001 - a bug in a handler is no end of the process
+            _log.exception("a stream failed", path=request.path)
+        self._under_way = None
+        self._waiting.clear()
+        transport.close()
 
     def _pace(self) -> None:
         """Read on only when no request waits behind the one that is under way."""
@@ -266,8 +292,11 @@ class Connection(asyncio.Protocol):
         """Close the connection if its peer takes too long."""
         if self._began is not None and now - self._began > self._limits.request_seconds:
             self._fail(Problem(408, "the request took too long"))
-        elif not self.busy and now - self._last > self._limits.idle_seconds:
-            self.close()
+        elif now - self._last > self._limits.idle_seconds:
+            if not self.busy:
+                self.close()
+            elif not self._writable and self._transport is not None:
+                self._transport.abort()  # what it does not read would never be flushed
 
 
 def _encode(response: Response, *, keep_alive: bool, head: bool) -> bytes:
@@ -280,6 +309,14 @@ def _encode(response: Response, *, keep_alive: bool, head: bool) -> bytes:
         len(response.body),
         b"" if keep_alive else b"Connection: close\r\n",
         b"" if head else response.body,
+    )
+
+
+def _encode_stream_head(stream: Stream) -> bytes:
+    return b"%b%b%bConnection: close\r\n\r\n" % (
+        _STATUS_LINES[200],
+        _date.line(),
+        _encode_headers(stream.content_type, tuple(stream.headers.items())),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -53,7 +53,17 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
     """Called once when `awaited` is done, unless it was cancelled; may raise a Problem."""
 
 
-Answer = Response | Pending | Coroutine[Any, Any, Response]
+class Stream(msgspec.Struct, frozen=True):
+    """A response of which nobody knows yet how long it is; its end is the connection's."""
+
+    pieces: AsyncIterator[bytes]
+    """Each is sent as soon as it is there. Cancelled if the peer goes away; has to end by itself
+    when the process drains."""
+    content_type: str
+    headers: Mapping[str, str] = {}
+
+
+Answer = Response | Pending | Coroutine[Any, Any, Response | Stream]
 """A response, or what it comes from if something has to be waited for."""
 
 

@@ -19,7 +19,7 @@ _ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
 _SEPARATOR: Final = "."
 _BEGINNING: Final = "0-0"
 
-_decode: Final = msgspec.msgpack.Decoder(Change).decode
+_decode: Final = msgspec.json.Decoder(Change).decode
 
 
 class PositionLostError(Exception):

@@ -17,7 +17,7 @@ from liveconnect.webhook.adapters.store_connection import (
     StoreConnection,
     StoreUnavailableError,
 )
-from liveconnect.webhook.presence import Change, Record, State, change_between
+from liveconnect.webhook.presence import Change, Record, State
 
 __all__ = ["PresenceStore", "Replacement", "Retention", "StoreUnavailableError", "StoredRecord"]
 
@@ -42,13 +42,13 @@ for change = 1, (#KEYS - 2) / 4 do
       redis.call('ZADD', new, 0, client)
       redis.call('SADD', KEYS[2], new_name)
     end
-    if told ~= '' then
-      redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'c', told)
-      if ARGV[3] ~= '0' then
-        redis.call('LPUSH', history, noted)
-        redis.call('LTRIM', history, 0, ARGV[2] - 1)
-        redis.call('EXPIRE', history, ARGV[3])
-      end
+    for _, entry in ipairs(cmsgpack.unpack(told)) do
+      redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'c', entry)
+    end
+    if ARGV[3] ~= '0' then
+      for _, entry in ipairs(cmsgpack.unpack(noted)) do redis.call('LPUSH', history, entry) end
+      redis.call('LTRIM', history, 0, ARGV[2] - 1)
+      redis.call('EXPIRE', history, ARGV[3])
     end
     outcomes[change] = 1
   end
@@ -58,7 +58,7 @@ return outcomes
 """KEYS: stream, index names; then for each record: record, history, old index, new index.
 ARGV: stream's length, history's length and seconds; then for each record: client id, the bytes that
 were read ('' for none), record, lifetime, name of the old index ('' for none), of the new one,
-change ('' if there is nothing to tell), the same for the history."""
+changes as a MessagePack list, the same for the history."""
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -85,6 +85,8 @@ class Replacement(msgspec.Struct, frozen=True):
 
     record: Record
     before: StoredRecord
+    changes: Sequence[Change]
+    """What is to be told: all states that it went through since it was read."""
 
 
 _decode: Final = msgspec.msgpack.Decoder(Record).decode
@@ -97,7 +99,7 @@ class PresenceStore:
     def __init__(self, connection: StoreConnection, retention: Retention | None = None) -> None:
         self._connection = connection
         self._keys = connection.keys
-        self._retention = retention or Retention()
+        self.retention = retention or Retention()
 
     async def read(self, client_ids: Sequence[str]) -> Mapping[str, StoredRecord]:
         """Return the records of these clients.
@@ -132,7 +134,7 @@ class PresenceStore:
         return frozenset(lost)
 
     async def _write(self, shard: int, replacements: Sequence[Replacement]) -> Sequence[int]:
-        retention = self._retention
+        retention = self.retention
         keys = [self._keys.changes(shard), self._keys.indexes(shard)]
         arguments: list[Any] = [
             retention.changes,
@@ -148,7 +150,6 @@ class PresenceStore:
                 self._keys.index(shard, old.state, old.node),
                 self._keys.index(shard, after.state, after.node),
             ]
-            change = change_between(before, after)
             arguments += [
                 client_id,
                 item.before.version,
@@ -156,8 +157,8 @@ class PresenceStore:
                 0 if after.state is State.ONLINE else retention.forget_seconds,
                 "" if before is None else _index_name(before),
                 _index_name(after),
-                b"" if change is None else _encode(change),
-                b"" if change is None else _encode((change.since, change.state, change.node)),
+                _encode([_text(change) for change in item.changes]),
+                _encode([_text((c.since, c.state, c.node)) for c in item.changes]),
             ]
         outcomes: list[int] = await self._connection.run_script(_WRITE, keys, *arguments)
         return outcomes
@@ -176,8 +177,13 @@ class PresenceStore:
         """
         with self._connection.using() as redis:
             values = await redis.lrange(self._keys.history(client_id), 0, -1)
-        decode = msgspec.msgpack.Decoder(tuple[int, State, str]).decode
+        decode = msgspec.json.Decoder(tuple[int, State, str]).decode
         return [Change(client_id, state, node, since) for since, state, node in map(decode, values)]
+
+
+def _text(value: Any) -> str:
+    """JSON: the store's scripts unpack no bytes inside MessagePack."""
+    return msgspec.json.encode(value).decode()
 
 
 def _index_name(record: Record) -> str:

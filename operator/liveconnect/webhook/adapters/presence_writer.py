@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from liveconnect.webhook.adapters.presence_store import Replacement, StoredRecord
-from liveconnect.webhook.presence import Event, Record, transition
+from liveconnect.webhook.presence import Change, Event, Record, change_between, transition
 
 
 class Store(Protocol):
@@ -49,11 +49,21 @@ async def write_events(store: Store, events: Mapping[str, Sequence[Event]], now:
     replacements = []
     for client_id, happened in events.items():
         before = stored[client_id]
-        record = before.record
-        for event in happened:
-            record = transition(record, event, now)
+        record, changes = _applied(before.record, happened, now)
         records[client_id] = record
         if record is not None and record is not before.record:
-            replacements.append(Replacement(record, before))
+            replacements.append(Replacement(record, before, changes))
     lost = await store.write(replacements) if replacements else frozenset()
     return Written(records, len(replacements) - len(lost), lost)
+
+
+def _applied(
+    record: Record | None, events: Sequence[Event], now: int
+) -> tuple[Record | None, Sequence[Change]]:
+    changes = []
+    for event in events:
+        before, record = record, transition(record, event, now)
+        change = None if record is None else change_between(before, record)
+        if change is not None:
+            changes.append(change)
+    return record, changes

@@ -11,7 +11,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from liveconnect.webhook.adapters.keyspace import Keyspace
@@ -52,7 +52,7 @@ class StoreConnection:
         try:
             yield self.redis
         except _FAILURES as error:
-            raise StoreUnavailableError(type(error).__name__) from error
+            raise StoreUnavailableError(_reason(error)) from error
 
     async def pipelined(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Run commands in one round trip for each server; their answers, in order.
@@ -100,6 +100,12 @@ class StoreConnection:
     async def close(self) -> None:
         """Close the connections."""
         await self.redis.aclose()
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong: the server's own words, which never quote a password; otherwise the kind."""
+    name = type(error).__name__
+    return f"{name}: {error!s:.200}" if isinstance(error, ResponseError) else name
 
 
 class Script:

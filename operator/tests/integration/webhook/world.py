@@ -364,7 +364,7 @@ def running_service(
             return False
 
     try:
-        eventually(ready)
+        eventually(ready, within=30)
         yield service
     finally:
         if process.poll() is None:
