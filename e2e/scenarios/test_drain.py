@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
-from e2e.kit.cluster import Cluster, Manifest, condition
+from e2e.kit.cluster import Cluster, KubectlError, Manifest, condition
 from e2e.kit.crowd import Crowd
 from e2e.kit.eventually import eventually
 from e2e.kit.issuer import Issuer
 from e2e.kit.loadbalancer import door
 from e2e.kit.microservice import Microservice
-from e2e.kit.phone import Address
+from e2e.kit.phone import Address, Phone
 from e2e.kit.portforward import PortForward
 from e2e.kit.ready import wait_ready
 from e2e.kit.samples import KIND
@@ -131,3 +132,38 @@ def test_clients_of_a_leaving_node_are_moved_in_batches(
     assert len(set(left)) >= 4, f"not in batches: {left}"
     assert max(steps) <= 20, f"more than the budget at once: {left}"
     cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": None}}})
+
+
+def test_an_evicted_nodes_clients_are_offline_at_once_and_the_budget_holds(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest, orders: Microservice
+) -> None:
+    name = quickstart["metadata"]["name"]
+    wait_ready(cluster, name, within=120)
+    pods = [f"{name}-subscriber-{n}" for n in range(2)]
+    client_id = f"evicted-{uuid.uuid4().hex[:5]}"
+    phone = Phone(client_id, issuer.token(client_id, "4711"))
+    with _doors(cluster, pods[:1]) as doors:
+        assert phone.connect(doors[0]) == 0
+        eventually(lambda: orders.presence(client_id).body["state"] == "online", within=10)
+        _evict(cluster, pods[0])
+        with pytest.raises(KubectlError, match="disruption budget"):
+            _evict(cluster, pods[1])
+        eventually(
+            lambda: orders.presence(client_id).body["state"] == "offline",
+            within=10,
+            what="the evicted node's client is offline",
+        )
+    wait_ready(cluster, name, within=120)
+    members = cluster.existing(KIND, name)["status"]["nodes"]
+    assert {n["members"] for n in members} == {4}, "an eviction is no leave"
+
+
+def _evict(cluster: Cluster, pod: str) -> None:
+    """What `kubectl drain` asks for."""
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": "default"},
+    }
+    path = f"/api/v1/namespaces/default/pods/{pod}/eviction"
+    cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))

@@ -145,10 +145,12 @@ func (b *Broker) StopListener(port string) bool {
 	defer b.mu.Unlock()
 	for _, l := range b.conf.Listeners {
 		_, own, _ := net.SplitHostPort(l.Address)
-		if open, ok := b.server.Listeners.Get(l.Name); ok && own == port && !b.stopped[l.Name] {
-			open.Close(func(string) {})
-			b.stopped[l.Name] = true
-			return true
+		if open, ok := b.server.Listeners.Get(l.Name); ok && own == port {
+			if !b.stopped[l.Name] {
+				open.Close(func(string) {})
+				b.stopped[l.Name] = true
+			}
+			return true // again is fine, too (recorded)
 		}
 	}
 	return false

@@ -204,6 +204,9 @@ func stopListener(a *api, q url.Values) (int, any) {
 	if !a.broker.StopListener(q.Get("port")) {
 		return 500, nil
 	}
+	if _, kill := q["--kill_sessions"]; kill {
+		a.broker.CutAll()
+	}
 	return text("Done")
 }
 

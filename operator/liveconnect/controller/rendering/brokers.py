@@ -38,6 +38,7 @@ def config_map(
         "start.sh": render_text("start.sh"),
         "set-aside.sh": render_text("set-aside.sh"),
         "startup-probe.sh": render_text("startup-probe.sh"),
+        "pre-stop.sh": render_text("pre-stop.sh"),
     }
     return render_manifest("configmap.yaml.j2", name=names.pool(pool), content=content)
 
@@ -125,6 +126,7 @@ def stateful_set(
         image_pull_policy=spec.broker.imagePullPolicy.value,
         nodes_domain=names.node("x").partition("@x.")[2],
         expected_hooks=str(len(hooks)),
+        mqtt_ports=" ".join(str(i.port) for i in configuration.listeners(cluster, pool)),
         ports=[
             *({"name": i.name, "port": i.port} for i in configuration.listeners(cluster, pool)),
             {"name": "http", "port": HTTP_PORT},

@@ -12,6 +12,7 @@ import pytest
 from liveconnect.controller.adapters.broker import BrokerError, HttpBrokers
 from liveconnect.controller.model.credentials import ApiKeys
 from liveconnect.controller.model.observed import BrokerView, PodView, Pool
+from tests.contract.broker.hookserver import HookServer
 from tests.contract.broker.node import KEY, Node, connack, eventually
 from tests.contract.broker.test_contract import Client
 
@@ -75,3 +76,14 @@ def test_running_nodes_take_over_options_and_say_so(node: Node) -> None:
                 node.address, KEY, {"max_client_id_size": "many"}, ["max_client_id_size"]
             )
         )
+
+
+def test_a_listener_that_stops_with_its_sessions_tells_their_hooks(
+    node: Node, hooks: HookServer
+) -> None:
+    phone, kept = Client(node, "phone"), Client(node, "kept", clean=False)
+    node.api("listener/stop?address=0.0.0.0&port=1883&--kill_sessions")
+    eventually(lambda: hooks.hooks("phone")[-1] == "on_client_gone")
+    eventually(lambda: hooks.hooks("kept")[-1] == "on_client_offline")
+    phone.close()
+    kept.close()
