@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from e2e.bench import apply_one, auth, gateway
+from e2e.bench import (
+    apply_one,
+    auth,
+    gateway_backlog,
+    gateway_fanout,
+    gateway_latency,
+    gateway_rates,
+)
 from e2e.bench.row import Row
 
 ROWS: dict[str, Row] = {
-    row.id: row for row in (apply_one.ROW, auth.FRESH, auth.REPEAT, gateway.ROW)
+    row.id: row
+    for row in (
+        apply_one.ROW,
+        auth.FRESH,
+        auth.REPEAT,
+        *gateway_rates.ROWS,
+        gateway_latency.ROW,
+        gateway_backlog.ROW,
+        gateway_fanout.ROW,
+    )
 }

@@ -16,7 +16,7 @@ WIDTH = 80
 
 def table(results: Sequence[Result]) -> Table:
     """Return the results as a table of 80 columns."""
-    made = Table(width=WIDTH, title="make bench", title_justify="left", padding=(0, 1))
+    made = Table(width=WIDTH, title="make bench", title_justify="left", padding=(0, 0, 0, 1))
     made.add_column("row", no_wrap=True)
     made.add_column("ours", justify="right", no_wrap=True)
     made.add_column("peer", justify="right", no_wrap=True)
@@ -42,7 +42,8 @@ def show(results: Sequence[Result]) -> None:
     console = Console(width=WIDTH, highlight=False)
     console.print(table(results))
     for one in results:
-        console.print(f"[bold]{one.id}[/]: {one.what}; peer: {one.peer}")
+        note = f"; {one.note}" if one.note else ""
+        console.print(f"[bold]{one.id}[/]: {one.what}; peer: {one.peer}{note}")
 
 
 def write(results: Sequence[Result], path: Path) -> None:

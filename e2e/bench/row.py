@@ -14,6 +14,8 @@ class Measurement:
     value: float
     """Ours."""
     peer_value: float
+    note: str = ""
+    """What else was measured, for people."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Row:
             ratio=round(ratio, 3),
             goal=self.goal,
             met=ratio <= self.goal if self.less_is_better else ratio >= self.goal,
+            note=measured.note,
         )
 
 
@@ -64,6 +67,7 @@ class Result:
     """Ours divided by the peer's."""
     goal: float
     met: bool
+    note: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry."""

@@ -18,9 +18,17 @@ IDS = [
     "apply-one-vs-kubectl",
     "auth-fresh-rs256-vs-go",
     "auth-repeat-vs-go",
-    "gateway-qos1-vs-paho",
+    "gateway-single-qos0",
+    "gateway-single-qos1",
+    "gateway-single-qos2",
+    "gateway-batch-qos0",
+    "gateway-batch-qos1",
+    "gateway-batch-qos2",
+    "gateway-accept-to-device-ms",
+    "gateway-backlog-memory",
+    "gateway-fanout-10k",
 ]
-FIELDS = ["id", "what", "value", "unit", "peer", "peer_value", "ratio", "goal", "met"]
+FIELDS = ["id", "what", "value", "unit", "peer", "peer_value", "ratio", "goal", "met", "note"]
 
 
 def row(value: float, peer_value: float, goal: float, *, less_is_better: bool = False) -> Row:

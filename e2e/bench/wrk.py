@@ -26,6 +26,8 @@ class Load:
     connections: int
     """Each has one request under way."""
     seconds: int
+    whole: bool = False
+    """Whether `bodies` is one body, lines and all."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def send(load: Load, folder: Path) -> Sent:
         other_core(), "wrk", "--threads=1", f"--connections={load.connections}",
         f"--duration={load.seconds}s", f"--timeout={_TIMEOUT_SECONDS}s", f"--script={_SCRIPT}",
         load.url,
-        "--", str(headers), str(load.bodies),
+        "--", str(headers), str(load.bodies), "whole" if load.whole else "lines",
     )  # fmt: skip
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     summary = json.loads(output.rpartition("SUMMARY ")[2])

@@ -1,5 +1,5 @@
 -- wrk script: POSTs prepared bodies, each one once, or a single one again and again.
--- Arguments: a file of headers, a file of bodies (one a line).
+-- Arguments: a file of headers, a file of bodies, and how they are in it: "lines" or "whole".
 
 local prepared, count, next_one = {}, 0, 0
 
@@ -8,6 +8,12 @@ function init(arguments)
   for line in io.lines(arguments[1]) do
     local name, value = line:match("^(%S+): (.*)$")
     headers[name] = value
+  end
+  if arguments[3] == "whole" then
+    local file = io.open(arguments[2])
+    count, prepared[1] = 1, wrk.format("POST", nil, headers, file:read("*a"))
+    file:close()
+    return
   end
   for body in io.lines(arguments[2]) do
     count = count + 1

@@ -3,7 +3,7 @@
 Two ways to drive it, both from paho's documentation: `thread` (loop_start, publish from the main
 thread) and `loop` (publish and `loop()` in turn, in one thread).
 
-Usage: paholoop.py thread|loop PORT WINDOW SECONDS TOPIC PAYLOAD
+Usage: paholoop.py thread|loop PORT WINDOW SECONDS QOS TOPIC PAYLOAD
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import time
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+Message = tuple[str, bytes, int]
+"""Topic, payload, QoS."""
+
 
 def make_client() -> mqtt.Client:
     """Return a client; the window is kept here, which costs less than paho's own."""
@@ -24,7 +27,7 @@ def make_client() -> mqtt.Client:
     return client
 
 
-def by_thread(port: int, window: int, seconds: float, topic: str, payload: bytes) -> float:
+def by_thread(port: int, window: int, seconds: float, message: Message) -> float:
     """Publish from this thread while paho's does the network."""
     client = make_client()
     free = threading.Semaphore(window)
@@ -37,7 +40,7 @@ def by_thread(port: int, window: int, seconds: float, topic: str, payload: bytes
     began, sent = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         free.acquire()
-        client.publish(topic, payload, 1)
+        client.publish(*message)
         sent += 1
     for _ in range(window):
         free.acquire()
@@ -47,7 +50,7 @@ def by_thread(port: int, window: int, seconds: float, topic: str, payload: bytes
     return sent / elapsed
 
 
-def by_loop(port: int, window: int, seconds: float, topic: str, payload: bytes) -> float:
+def by_loop(port: int, window: int, seconds: float, message: Message) -> float:
     """Publish and do the network in turn."""
     client = make_client()
     connected = acknowledged = sent = 0
@@ -67,10 +70,11 @@ def by_loop(port: int, window: int, seconds: float, topic: str, payload: bytes) 
         client.loop(1)
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
-        while sent - acknowledged < window:
-            client.publish(topic, payload, 1)
+        # QoS 0 is over when it is written: at most a window of it between two looks at the clock.
+        for _ in range(window - (sent - acknowledged)):
+            client.publish(*message)
             sent += 1
-        client.loop(1)
+        client.loop(0 if acknowledged == sent else 1)
     while acknowledged < sent:
         client.loop(1)
     elapsed = time.perf_counter() - began
@@ -80,9 +84,9 @@ def by_loop(port: int, window: int, seconds: float, topic: str, payload: bytes) 
 
 def main() -> None:
     """Measure once."""
-    way, port, window, seconds, topic, payload = sys.argv[1:]
+    way, port, window, seconds, qos, topic, payload = sys.argv[1:]
     drive = {"thread": by_thread, "loop": by_loop}[way]
-    print(drive(int(port), int(window), float(seconds), topic, payload.encode()))
+    print(drive(int(port), int(window), float(seconds), (topic, payload.encode(), int(qos))))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ _RESULTS: Final = {
     Receipt.STORED: b'{"index":%d,"status":202,"result":"stored"}',
 }
 
+_AT_ONCE: Final = 256
+"""Messages of one batch that wait for the brokers: it shares them with all others."""
+
 Admit = Callable[[Publication], Message]
 """Lets a publication pass, or raises a Problem."""
 
@@ -72,21 +75,20 @@ class Batch:
         return self._admit(item)
 
     async def _send(self, index: int, message: Message) -> None:
-        """Publish one; while there is no room, wait for those before it."""
+        """Publish one; wait for room if there is none."""
         claim = self._claim(index, message)
         while True:
             try:
                 done = self._dispatch.publish(message, self._caller, claim, patient=True)
-            except BusyError as error:
-                if not self._outstanding:
-                    self._failed(index, message, error)
-                    return
-                await self._settle()
+            except BusyError:
+                await self._dispatch.room()
             except PublishError as error:
                 self._failed(index, message, error)
                 return
             else:
                 self._outstanding.append((index, message, done))
+                if len(self._outstanding) > _AT_ONCE:
+                    await self._settle()
                 return
 
     async def _settle(self) -> None:

@@ -63,6 +63,10 @@ class Dispatch:
         """Return why nothing can be published now; None if it can."""
         return self._link.why_down()
 
+    async def room(self) -> None:
+        """Return when there is room for another message, or it will be stored."""
+        await self._link.room()
+
     def publish(
         self,
         message: Message,

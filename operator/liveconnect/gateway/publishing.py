@@ -88,5 +88,8 @@ class Link(Protocol):
             PublishError: it failed at once.
         """
 
+    async def room(self) -> None:
+        """Return when there is room for another message, or there is no connection."""
+
     def why_down(self) -> str | None:
         """Return why nothing can be published; None if it can."""

@@ -68,6 +68,11 @@ class PahoLink:
             raise LinkDownError("no connection to the publisher pool", sent=False)
         return session.publish(message, caller)
 
+    async def room(self) -> None:
+        """Return when there is room for another message, or there is no connection."""
+        if self._session is not None:
+            await self._session.room()
+
     def why_down(self) -> str | None:
         """Return why nothing can be published; None if it can."""
         if self._session is not None and self._session.alive:

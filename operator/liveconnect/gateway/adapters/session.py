@@ -70,6 +70,11 @@ def _fail(one: Waiting, error: PublishError) -> None:
         one.done.set_exception(error)
 
 
+def _let(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
 class Connection:
     """The connection itself. Everything happens on the event loop; paho runs no thread."""
 
@@ -244,6 +249,7 @@ class Session(Connection):
         self._waiting: dict[int, Waiting] = {}
         self._queued: deque[Waiting] = deque()
         self._waiting_bytes = 0
+        self._patient: deque[asyncio.Future[None]] = deque()
 
     async def retire(self, within: float) -> None:
         """Wait for what waits, then disconnect.
@@ -276,6 +282,8 @@ class Session(Connection):
 
     def _end(self, reason: str) -> None:
         super()._end(reason)
+        while self._patient:
+            _let(self._patient.popleft())
         waiting, queued = self._waiting, self._queued
         self._waiting, self._queued, self._waiting_bytes = {}, deque(), 0
         for one in waiting.values():
@@ -346,8 +354,25 @@ class Session(Connection):
         _fail(one, RefusedError(code.getName(), code.value))
         self._make_room(one)
 
+    async def room(self) -> None:
+        """Return when there is room for another message, or there will be none."""
+        if self.alive and not self._has_room:
+            turn = self._loop.create_future()
+            self._patient.append(turn)
+            await turn
+
+    @property
+    def _has_room(self) -> bool:
+        return (
+            self.waiting < self._window
+            and self._stream.writable
+            and self._waiting_bytes < MAX_WAITING_BYTES // 2
+        )
+
     def _make_room(self, gone: Waiting) -> None:
         self._waiting_bytes -= len(gone.message.payload)
+        if self._patient and self._has_room:
+            _let(self._patient.popleft())
         while self._queued and len(self._waiting) < self._limits.receive_maximum:
             one = self._queued.popleft()
             try:
