@@ -11,8 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -32,6 +31,7 @@ from liveconnect.common.jose import (
     parse_compact,
 )
 from liveconnect.common.jwks import KeyCache
+from liveconnect.common.verified import TokenKind, Verified
 
 __all__ = [
     "MAX_REMEMBERED",
@@ -49,37 +49,10 @@ MAX_REMEMBERED: Final = 100_000
 """Verified tokens that are remembered at most; about 2 KiB each with a dozen claims."""
 
 
-class TokenKind(StrEnum):
-    """Whose token it is."""
-
-    DEVICE = "device"
-    SERVICE_ACCOUNT = "serviceaccount"
-
-
 NEWS_MAY_HELP: Final = frozenset(
     {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE, TokenFault.NOT_ASKED_YET}
 )
 """Faults that asking the provider may cure."""
-
-
-class Verified(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A token that is what it says."""
-
-    kind: TokenKind
-    issuer: str
-    subject: str
-    """`sub`, empty if a device's token has none."""
-    claims: dict[str, Any]
-    expires_at: float
-    """`exp` (seconds since the epoch)."""
-    client_id_claim: str = ""
-    """Name of the claim that must equal the MQTT client id; empty if none need."""
-    groups: frozenset[str] = frozenset()
-    """What topic rules may be bound to."""
-    token_id: str = ""
-    """`jti`, empty if the token has none."""
-    issued_at: float = 0.0
-    """`iat` (seconds since the epoch), 0 if the token has none."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Final
 
 from liveconnect.api.operands import Publisher
 from liveconnect.api.v1alpha1 import TopicAction
+from liveconnect.common.claims import TokenFault
 from liveconnect.common.policy.decisions import (
     ConnectAllowed,
     Granted,
@@ -19,7 +20,6 @@ from liveconnect.common.policy.pool import Pool
 from liveconnect.common.policy.requests import Publication, Subscription
 from liveconnect.common.policy.rulebook import Rulebook
 from liveconnect.common.policy.rules import RuleTemplate
-from liveconnect.common.tokens import TokenFault, TokenKind, Verified
 from liveconnect.common.topics import (
     covers,
     inner_filter,
@@ -27,6 +27,7 @@ from liveconnect.common.topics import (
     is_valid_filter,
     is_valid_name,
 )
+from liveconnect.common.verified import TokenKind, Verified
 
 _JITTER_SHARE: Final = 0.1
 _MAX_JITTER_SECONDS: Final = 300.0

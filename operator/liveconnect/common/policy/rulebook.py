@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from liveconnect.common.policy.rules import RuleTemplate
-from liveconnect.common.tokens import Verified
 from liveconnect.common.topics import covers
+from liveconnect.common.verified import Verified
 
 
 class Rulebook:

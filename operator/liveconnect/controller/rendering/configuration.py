@@ -25,9 +25,9 @@ from liveconnect.api.v1alpha1 import (
     Listener,
     ListenerProtocol,
     Netsplit,
-    ServiceAccountReference,
     TlsVersion,
 )
+from liveconnect.common.policy.backends import named_backends, subject_of
 from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
@@ -168,18 +168,6 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
     )
 
 
-def _subject(account: ServiceAccountReference) -> str:
-    return f"system:serviceaccount:{account.namespace}:{account.name}"
-
-
-def callers(cluster: Cluster) -> list[Publisher]:
-    """The microservices of `spec.gateway.callers`."""
-    return [
-        Publisher(subject=_subject(c.serviceAccount), publish=list(c.publish))
-        for c in cluster.spec.gateway.callers
-    ]
-
-
 def jwks_path(index: int, jwt: Jwt) -> str | None:
     """Where the auth pods find the key set of the provider with this index, if in a Secret."""
     return f"{JWKS_DIRECTORY}/{index}/{jwt.jwksSecretRef.key}" if jwt.jwksSecretRef else None
@@ -248,12 +236,12 @@ def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> 
             if p.introspection
         ),
         topics=list(rules),
-        publishers=[gateway, *callers(cluster)],
+        publishers=[gateway, *named_backends(cluster)],
         readers=[
             names.subject(names.gateway),
-            *(_subject(r.serviceAccount) for r in cluster.spec.presence.readers),
+            *(subject_of(r.serviceAccount) for r in cluster.spec.presence.readers),
         ],
-        revokers=tuple(_subject(r.serviceAccount) for r in cluster.spec.auth.revokers),
+        revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
         brokers=broker_access(names),
     )
 
@@ -268,7 +256,7 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         cluster=f"{cluster.namespace}/{cluster.name}",
         broker_host=names.host(names.pool(Pool.PUBLISHER)),
         presence_url=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
-        callers=callers(cluster),
+        callers=named_backends(cluster),
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
         max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,
