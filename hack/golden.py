@@ -40,9 +40,11 @@ def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
         content[use.pair_file] = "golden-certificate"
         if use.authority_secret:
             content[use.authority_file] = "golden-authority"
+    trust = {"ca.crt": "golden-authority"}
     inputs = RenderInputs(
         credentials=Credentials("golden-cookie", "golden-key", "golden-password"),
         certificates=files,
+        gateway_certificates=trust if cluster.spec.publishers.tls else None,
         replicas={
             Pool.PUBLISHER: cluster.spec.publishers.replicas,
             Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),

@@ -387,6 +387,14 @@ RULES: dict[str, list[Rule]] = {
     "spec": _SPEC,
     "spec.broker.config": _CONFIG,
     "spec.publishers.resources": _RESOURCES,
+    "spec.publishers.tls": [
+        _rule(
+            "!has(self.clientCASecretName) || has(self.gatewaySecretName)",
+            "with clientCASecretName the gateway needs a certificate, too: set gatewaySecretName",
+            ".gatewaySecretName",
+            _REQUIRED,
+        ),
+    ],
     "spec.publishers.storage": _STORAGE,
     "spec.subscribers": _SUBSCRIBERS,
     "spec.subscribers.autoscaling": _AUTOSCALING,

@@ -24,6 +24,7 @@ CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
 INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
+BROKER_TLS_DIRECTORY = "/etc/liveconnect/publishers"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
 OUTBOX_FILE = "/var/lib/liveconnect/outbox/outbox.db"
@@ -158,6 +159,17 @@ class AuthConfig(ApiModel):
 RELOADED = ("topics", "publishers")
 
 
+class BrokerTls(ApiModel):
+    """Files for TLS to the publisher pool; read anew for every connection."""
+
+    ca_file: str = f"{BROKER_TLS_DIRECTORY}/ca.crt"
+    """Authorities of the publishers' certificate."""
+    certificate_file: str | None = None
+    """Own certificate and intermediates, for mutual TLS."""
+    key_file: str | None = None
+    """Its key."""
+
+
 class GatewayConfig(ApiModel):
     """Everything that the gateway decides by."""
 
@@ -167,6 +179,8 @@ class GatewayConfig(ApiModel):
     """Host name of the publisher pool's Service."""
     broker_port: int = 1883
     """Its MQTT port."""
+    broker_tls: BrokerTls | None = None
+    """How the publishers are known and who we are; plain MQTT when not set."""
     token_file: str = TOKEN_FILE
     """Own ServiceAccount token (audience `liveconnect`), the MQTT user name; rotated in place."""
     presence_url: str = ""

@@ -56,7 +56,7 @@ from liveconnect.controller.model.observed import (
     Pool,
     VolumeView,
 )
-from liveconnect.controller.model.tls import tls_uses
+from liveconnect.controller.model.tls import gateway_use, tls_uses
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
 from liveconnect.controller.planner.plan import Plan, plan
@@ -213,7 +213,13 @@ class Reconciler:
         certificate would be lost.
         """
         uses = tls_uses(cluster)
-        wanted = sorted({s for use in uses for s in (*use.secrets, names.tls(use.pool))})
+        asked = {s for use in uses for s in (*use.secrets, names.tls(use.pool))}
+        client = gateway_use(cluster)
+        if client is not None:
+            asked |= {client.secret}
+        if cluster.spec.publishers.tls is not None:
+            asked |= {names.gateway_tls}
+        wanted = sorted(asked)
         found = await asyncio.gather(*(self._content(cluster.namespace, s) for s in wanted))
         return {s: data for s, data in zip(wanted, found, strict=True) if data is not None}
 

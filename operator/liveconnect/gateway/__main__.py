@@ -47,6 +47,7 @@ def make_link(config: GatewayConfig) -> PahoLink:
             token_file=Path(config.token_file),
             name=os.environ.get("POD_NAME") or socket.gethostname(),
             window=config.max_inflight,
+            tls=config.broker_tls,
         )
     )
     metrics.LINK_UP.set_function(lambda: float(link.why_down() is None))

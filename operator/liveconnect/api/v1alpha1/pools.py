@@ -194,11 +194,28 @@ class Disruption(ApiModel):
     """After this the clients that are left are disconnected at once."""
 
 
+class PublisherTls(ApiModel):
+    """TLS between backends and the publisher pool; without it they speak plain MQTT to it."""
+
+    secretName: ObjectName
+    """Secret with `tls.crt` and `tls.key`, for the host name `<name>-publisher.<namespace>.svc`,
+    and `ca.crt`, by which the gateway knows the publishers."""
+    clientCASecretName: ObjectName | None = None
+    """Secret with `ca.crt`: only backends with a certificate of these authorities may connect
+    (mutual TLS), the gateway included. They need their token all the same."""
+    gatewaySecretName: ObjectName | None = None
+    """Secret with the gateway's own `tls.crt` and `tls.key`; needed with `clientCASecretName`."""
+    minVersion: TlsVersion = TlsVersion.TLS12
+    """Least version of TLS."""
+
+
 class PublisherPool(ApiModel):
     """The hidden pool: only backend clients connect here, nothing subscribes."""
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
     """Number of nodes."""
+    tls: PublisherTls | None = None
+    """TLS on port 8883 in place of plain MQTT on port 1883."""
     allowedNamespaces: Annotated[list[NamespaceName] | None, Field(max_length=100)] = None
     """Namespaces whose pods may open MQTT connections to this pool; those of
     `spec.gateway.callers` when not set, nobody but the gateway when empty. Enforced by a

@@ -27,6 +27,7 @@ CLUSTERING_PORT = 44053
 EPMD_PORT = 4369
 DISTRIBUTION_PORTS = (9100, 9109)
 MQTT_PORT = 1883
+MQTTS_PORT = 8883
 SERVICE_PORT = 8080
 HOOKS_PORT = 8081
 PRESENCE_PORT = 6379
@@ -72,6 +73,11 @@ class Names:
     def tls(self, pool: Pool) -> str:
         """The Secret with the certificates that a pool serves."""
         return f"{self.pool(pool)}-tls"
+
+    @property
+    def gateway_tls(self) -> str:
+        """The Secret with what the gateway needs for TLS to the publishers."""
+        return f"{self.gateway}-tls"
 
     def pod(self, pool: Pool, ordinal: int) -> str:
         """A broker pod."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from liveconnect.api.v1alpha1 import Cluster, TlsVersion
+from liveconnect.controller.model.names import MQTTS_PORT
 from liveconnect.controller.model.observed import Pool
 
 #: Where broker pods find the certificates of their listeners.
 TLS_DIRECTORY = "/etc/liveconnect/tls"
+#: The publisher pool's listener, when it has TLS.
+PUBLISHER_LISTENER = "mqtts"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class TlsUse:
     """Secret with the authorities of client certificates; with it, only clients that have one may
     connect."""
     min_version: TlsVersion
+    named_by: str = "secretName"
+    """Name of the field with the Secret."""
 
     @property
     def pair_file(self) -> str:
@@ -43,9 +48,42 @@ class TlsUse:
         return (self.secret, *([self.authority_secret] if self.authority_secret else []))
 
 
+def _publishers(cluster: Cluster) -> tuple[TlsUse, ...]:
+    tls = cluster.spec.publishers.tls
+    if tls is None:
+        return ()
+    use = TlsUse(
+        pool=Pool.PUBLISHER,
+        listener=PUBLISHER_LISTENER,
+        port=MQTTS_PORT,
+        path="spec.publishers.tls",
+        secret=tls.secretName,
+        authority_secret=tls.clientCASecretName,
+        min_version=tls.minVersion,
+    )
+    return (use,)
+
+
+def gateway_use(cluster: Cluster) -> TlsUse | None:
+    """The gateway's own certificate, which no listener serves."""
+    tls = cluster.spec.publishers.tls
+    if tls is None or tls.gatewaySecretName is None:
+        return None
+    return TlsUse(
+        pool=Pool.PUBLISHER,
+        listener="gateway",
+        port=0,
+        path="spec.publishers.tls",
+        secret=tls.gatewaySecretName,
+        authority_secret=None,
+        min_version=tls.minVersion,
+        named_by="gatewaySecretName",
+    )
+
+
 def tls_uses(cluster: Cluster) -> tuple[TlsUse, ...]:
-    """Every listener with TLS."""
-    return tuple(
+    """Every listener with TLS, publishers first."""
+    return _publishers(cluster) + tuple(
         TlsUse(
             pool=Pool.SUBSCRIBER,
             listener=listener.name,

@@ -24,11 +24,11 @@ def _rows(offer: Offer) -> list[CertificateStatus]:
     certificate, authority = offer.certificate, offer.authority
     rows = [
         CertificateStatus(
-            field=f"{offer.use.path}.secretName",
+            field=f"{offer.use.path}.{offer.use.named_by}",
             secretName=offer.use.secret,
             serial=certificate.serial if certificate else "",
             notAfter=certificate.not_after if certificate else None,
-            served=f"{offer.serving}/{offer.asked}",
+            served=f"{offer.serving}/{offer.asked}" if offer.use.port else "",
             problem=offer.problem,
         )
     ]

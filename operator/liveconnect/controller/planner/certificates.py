@@ -65,13 +65,15 @@ class Certificates:
     actions: tuple[ReloadCertificates, ...]
     reloads: Mapping[str, datetime]
     """When each pod was told to read its certificates anew, for `Memory`."""
+    gateway: Mapping[str, str] | None = None
+    """Content of the gateway's own Secret: how it knows the publishers, and who it is."""
 
     def __repr__(self) -> str:
         return f"Certificates({self.offers!r})"
 
 
 @dataclass(frozen=True)
-class _Choice:
+class Choice:
     """What to serve, and what is wrong with what should be."""
 
     pair: KeyPair | None
@@ -96,7 +98,7 @@ def plan_certificates(
     offers: list[Offer] = []
     for use in tls_uses(cluster):
         held = _held(names, use.pool, observed, placeholder)
-        choice = _choose(use, observed.secrets, held.get(use.pair_file), now)
+        choice = choose(use, observed.secrets, held.get(use.pair_file), now)
         content = files.setdefault(use.pool, {})
         content[use.pair_file] = choice.pair.pem if choice.pair else placeholder
         wrong = choice.problem
@@ -129,30 +131,28 @@ def _held(names: Names, pool: Pool, observed: Observed, placeholder: str) -> Map
     return {name: value for name, value in held.items() if value != placeholder}
 
 
-def _choose(
+def choose(
     use: TlsUse, secrets: Mapping[str, dict[str, bytes]], held: str | None, now: datetime
-) -> _Choice:
+) -> Choice:
     """The Secret's pair when it is sound, else the last good one."""
     if use.secret not in secrets:
         before = _last_good(held)
-        text = f"{use.path}.secretName: there is no Secret {use.secret}; create it"
-        return _Choice(before, Reason.MISSING_REFERENCE, text + _still(before))
+        text = f"{use.path}.{use.named_by}: there is no Secret {use.secret}; create it"
+        return Choice(before, Reason.MISSING_REFERENCE, text + _still(before))
     try:
         pair = read_key_pair(secrets[use.secret])
     except CertificateError as error:
         before = _last_good(held)
-        text = f"{use.path}.secretName: Secret {use.secret}: {error}"
-        return _Choice(before, Reason.INVALID_CERTIFICATE, text + _still(before))
+        text = f"{use.path}.{use.named_by}: Secret {use.secret}: {error}"
+        return Choice(before, Reason.INVALID_CERTIFICATE, text + _still(before))
     wrong = _untimely(pair.certificate, now)
     if not wrong:
-        return _Choice(pair)
+        return Choice(pair)
     before = _last_good(held)
     # Better one that is valid still; else there is no better one than the Secret's.
     kept = before if before and not _untimely(before.certificate, now) else pair
-    text = f"{use.path}.secretName: Secret {use.secret}: {wrong}"
-    return _Choice(
-        kept, Reason.EXPIRED_CERTIFICATE, text + (_still(kept) if kept is before else "")
-    )
+    text = f"{use.path}.{use.named_by}: Secret {use.secret}: {wrong}"
+    return Choice(kept, Reason.EXPIRED_CERTIFICATE, text + (_still(kept) if kept is before else ""))
 
 
 def _last_good(held: str | None) -> KeyPair | None:
@@ -207,7 +207,7 @@ def _authorities(
 
 def _offer(
     use: TlsUse,
-    choice: _Choice,
+    choice: Choice,
     authority: Certificate | None,
     shown: Mapping[str, str],
     verdict: tuple[Reason, str],

@@ -19,6 +19,7 @@ from liveconnect.controller.planner.certificates import plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
+from liveconnect.controller.planner.gateway_certificates import with_gateway
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.options import plan_options
@@ -80,6 +81,7 @@ def plan(
         rollout = replace(rollout, drain=None, replace=None, waiting=rotation.message)
     intent = decide(names, size, observed, membership, rollout, now)
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
+    certificates = with_gateway(certificates, cluster, names, observed, now)
     quiet = intent.departure is None and size.departure is None
     growth = storage.grow(cluster, names, observed, quiet=quiet)
     topics = plan_topics(cluster, names, observed, now)
@@ -91,6 +93,7 @@ def plan(
             replicas=intent.replicas,
             departure=intent.departure,
             certificates=certificates.files,
+            gateway_certificates=certificates.gateway,
             secret_digests=secret_digests,
             volume_sizes=growth.sizes,
             lives=storage.lives(observed),

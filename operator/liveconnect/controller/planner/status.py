@@ -16,7 +16,7 @@ from liveconnect.api.v1alpha1 import (
     Status,
 )
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
-from liveconnect.controller.model.names import MQTT_PORT, SERVICE_PORT, Names
+from liveconnect.controller.model.names import MQTT_PORT, MQTTS_PORT, SERVICE_PORT, Names
 from liveconnect.controller.model.observed import Memory, Observed, Pool
 from liveconnect.controller.planner.certificate_report import certificate_rows
 from liveconnect.controller.planner.certificates import Certificates
@@ -65,7 +65,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
         subscribers=subscribers,
         drain=drain,
         autoscaling=_autoscaling(observed, size, now),
-        endpoints=_endpoints(names, observed),
+        endpoints=_endpoints(cluster, names, observed),
         nodes=_nodes(observed, membership),
         # A new process remembers nothing: what was acted on before stays said.
         reconciled=memory.reconciled or observed.status.get("reconciled", ""),
@@ -124,7 +124,7 @@ def _autoscaling(observed: Observed, size: Sizes, now: datetime) -> AutoscalingS
     return AutoscalingStatus(recommended=size.scale.recommended, lastScaleTime=moment)
 
 
-def _endpoints(names: Names, observed: Observed) -> Endpoints:
+def _endpoints(cluster: Cluster, names: Names, observed: Observed) -> Endpoints:
     service = observed.children.get(
         ObjectKey("v1", "Service", names.namespace, names.pool(Pool.SUBSCRIBER)), {}
     )
@@ -133,9 +133,10 @@ def _endpoints(names: Names, observed: Observed) -> Endpoints:
     host = ingress[0].get("ip") or ingress[0].get("hostname")
     if service.get("spec", {}).get("type") == "ClusterIP":
         host = names.host(names.pool(Pool.SUBSCRIBER))
+    publishers = MQTTS_PORT if cluster.spec.publishers.tls else MQTT_PORT
     return Endpoints(
         subscribers=f"{host}:{ports[0]['port']}" if host else "",
-        publishers=f"{names.host(names.pool(Pool.PUBLISHER))}:{MQTT_PORT}",
+        publishers=f"{names.host(names.pool(Pool.PUBLISHER))}:{publishers}",
         gateway=f"http://{names.host(names.gateway)}:{SERVICE_PORT}",
         presence=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
     )

@@ -98,6 +98,9 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
         ("broker", _broker_secret(names, credentials)),
         *((p.value, _secret(names.tls(p), dict(f))) for p, f in inputs.certificates.items()),
     ]
+    if inputs.gateway_certificates is not None:
+        content = dict(inputs.gateway_certificates)
+        secrets.append(("gateway", _secret(names.gateway_tls, content)))
     if managed:
         password = credentials.presence_password
         url = f"redis://:{password}@{names.host(names.presence)}:{PRESENCE_PORT}/0"

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from liveconnect.api.operands import (
+    BROKER_TLS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
     AuthConfig,
     BrokerAccess,
+    BrokerTls,
     GatewayConfig,
     IntrospectionProvider,
     JwtProvider,
@@ -25,20 +27,23 @@ from liveconnect.api.v1alpha1 import (
     Listener,
     ListenerProtocol,
     Netsplit,
+    PublisherTls,
     TlsVersion,
 )
 from liveconnect.common.policy.backends import named_backends, subject_of
+from liveconnect.controller.model.certificate import CERTIFICATE_KEY, PRIVATE_KEY_KEY
 from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
     HOOKS_PORT,
     HTTP_PORT,
     MQTT_PORT,
+    MQTTS_PORT,
     SERVICE_PORT,
     Names,
 )
 from liveconnect.controller.model.observed import Pool
-from liveconnect.controller.model.tls import TLS_DIRECTORY, tls_uses
+from liveconnect.controller.model.tls import PUBLISHER_LISTENER, TLS_DIRECTORY, tls_uses
 from liveconnect.controller.rendering.engine import render_text
 
 NETSPLIT_SWITCHES = tuple(
@@ -98,6 +103,9 @@ def listeners(cluster: Cluster, pool: Pool) -> list[Listener]:
     """The MQTT listeners of a pool."""
     if pool is Pool.SUBSCRIBER:
         return cluster.spec.subscribers.listeners
+    if cluster.spec.publishers.tls is not None:
+        protocol = ListenerProtocol.MQTTS
+        return [Listener(name=PUBLISHER_LISTENER, port=MQTTS_PORT, protocol=protocol)]
     return [Listener(name="mqtt", port=MQTT_PORT)]
 
 
@@ -246,15 +254,27 @@ def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> 
     )
 
 
+def _broker_tls(tls: PublisherTls) -> BrokerTls:
+    if tls.gatewaySecretName is None:
+        return BrokerTls()
+    return BrokerTls(
+        certificate_file=f"{BROKER_TLS_DIRECTORY}/{CERTIFICATE_KEY}",
+        key_file=f"{BROKER_TLS_DIRECTORY}/{PRIVATE_KEY_KEY}",
+    )
+
+
 def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     """The gateway's file.
 
     The brokers' own bounds are the gateway's, too: who exceeds them loses the connection, and
     that one is all callers'.
     """
+    tls = cluster.spec.publishers.tls
     config = GatewayConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
         broker_host=names.host(names.pool(Pool.PUBLISHER)),
+        broker_port=MQTTS_PORT if tls else MQTT_PORT,
+        broker_tls=_broker_tls(tls) if tls else None,
         presence_url=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
         callers=named_backends(cluster),
         client_topic=cluster.spec.gateway.clientTopic,

@@ -35,6 +35,8 @@ class RenderInputs:
     """The node that is taken out of service; written down on its StatefulSet."""
     certificates: Mapping[Pool, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Content of the pools' own Secrets with certificates, by file name."""
+    gateway_certificates: Mapping[str, str] | None = field(default=None, repr=False)
+    """Content of the gateway's own Secret with certificates; None without TLS to the publishers."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""
     volume_sizes: Mapping[str, str] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from liveconnect.controller.model.names import (
     HOOKS_PORT,
     HTTP_PORT,
     MQTT_PORT,
+    MQTTS_PORT,
     OPERATOR_APP,
     PRESENCE_PORT,
     SERVICE_PORT,
@@ -128,9 +129,16 @@ def _broker_guards(cluster: Cluster, names: Names) -> list[Guard]:
     devices = [listener.port for listener in spec.subscribers.listeners]
     publisher, subscriber = names.pool(Pool.PUBLISHER), names.pool(Pool.SUBSCRIBER)
     return [
-        Guard("publisher", publisher, [*common, _rule(backends, MQTT_PORT)], egress),
+        Guard("publisher", publisher, [*common, *_publishing(cluster, backends)], egress),
         Guard("subscriber", subscriber, [*common, _rule(None, *devices)], egress),
     ]
+
+
+def _publishing(cluster: Cluster, backends: list[Peer]) -> list[Rule]:
+    """Backends; and the operator, which looks at the certificate."""
+    if cluster.spec.publishers.tls is None:
+        return [_rule(backends, MQTT_PORT)]
+    return [_rule([*backends, _OPERATOR], MQTTS_PORT)]
 
 
 def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:

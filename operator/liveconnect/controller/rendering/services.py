@@ -186,6 +186,13 @@ def gateway_stateful_set(
         "name": "broker-token",
         "projected": {"defaultMode": 288, "sources": [{"serviceAccountToken": token}]},
     }
+    # Whole, not by items: a file that is not there yet must not keep the pod from starting.
+    source = {"secretName": names.gateway_tls, "defaultMode": 288}
+    mount = {
+        "name": "publishers", "mountPath": operands.BROKER_TLS_DIRECTORY, "readOnly": True,
+    }  # fmt: skip
+    asked = cluster.spec.publishers.tls is not None
+    tls = [(mount, {"name": "publishers", "secret": source})] if asked else []
     storage = cluster.spec.gateway.outbox.storage
     claim = {
         "name": "data",
@@ -196,7 +203,7 @@ def gateway_stateful_set(
     }
     stateful_set = _workload(
         cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
-        [_config(names.gateway), _api_access(), (token_mount, token_volume)],
+        [_config(names.gateway), _api_access(), (token_mount, token_volume), *tls],
         claim=claim,
         container="gateway",
         ports=_PORTS["gateway"],

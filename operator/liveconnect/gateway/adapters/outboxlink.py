@@ -275,7 +275,11 @@ class OutboxLink:
         options = self._options
         try:
             await session.connect(
-                options.host, options.port, credential.token, session_seconds=SESSION_SECONDS
+                options.host,
+                options.port,
+                credential.token,
+                session_seconds=SESSION_SECONDS,
+                tls=options.tls,
             )
         except ConnectError:
             return  # the link for waiting callers says so already

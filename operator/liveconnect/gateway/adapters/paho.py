@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from liveconnect.api.operands import BrokerTls
 from liveconnect.common.logs import get_logger
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.credential import Credential, read_credential
@@ -42,6 +43,8 @@ class LinkOptions(msgspec.Struct, frozen=True):
     """Of this process; begins its client ids."""
     window: int
     """Messages that may wait for their acknowledgement."""
+    tls: BrokerTls | None = None
+    """How the publishers are known and who we are; None for plain MQTT."""
 
 
 class PahoLink:
@@ -146,7 +149,7 @@ class PahoLink:
         client_id = f"{self._prefix}-{next(self._numbers)}"
         session = Session(client_id, options.window, self.orphaned)
         try:
-            await session.connect(options.host, options.port, credential.token)
+            await session.connect(options.host, options.port, credential.token, tls=options.tls)
         except ConnectError as error:
             self._note_failure(str(error))
             return None

@@ -7,6 +7,7 @@ which it was published; what nobody takes has failed, and its caller is told so.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from liveconnect.api.operands import BrokerTls
 from liveconnect.common.logs import Redacted, get_logger
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
+from liveconnect.gateway.adapters.brokertls import tls_context
 from liveconnect.gateway.adapters.client import Client
 from liveconnect.gateway.adapters.stream import Stream
 from liveconnect.gateway.messages import Message
@@ -75,6 +78,14 @@ def _let(turn: asyncio.Future[None]) -> None:
         turn.set_result(None)
 
 
+def _why(error: OSError) -> str:
+    """What to say of a connection that could not be made; the name of a file that is missing."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the publishers' certificate is refused: {error.verify_message}"
+    said = error.strerror or type(error).__name__
+    return f"{said}: {error.filename}" if error.filename else said
+
+
 class Connection:
     """The connection itself. Everything happens on the event loop; paho runs no thread."""
 
@@ -106,7 +117,13 @@ class Connection:
         return client
 
     async def connect(
-        self, host: str, port: int, token: Redacted, *, session_seconds: int = 0
+        self,
+        host: str,
+        port: int,
+        token: Redacted,
+        *,
+        session_seconds: int = 0,
+        tls: BrokerTls | None = None,
     ) -> None:
         """Connect.
 
@@ -116,6 +133,7 @@ class Connection:
             token: own ServiceAccount token, the MQTT user name.
             session_seconds: how long the broker keeps the session after the end; 0 begins and
                 ends with the connection.
+            tls: how the publishers are known and who we are; None for plain MQTT.
 
         Raises:
             ConnectError: the broker cannot be reached, or refuses.
@@ -125,7 +143,9 @@ class Connection:
             properties.SessionExpiryInterval = session_seconds
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._loop.create_connection(lambda: self._stream, host, port)
+                await self._loop.create_connection(
+                    lambda: self._stream, host, port, ssl=tls_context(tls)
+                )
                 self._client.username_pw_set(token.reveal())
                 self._client.connect(
                     host,
@@ -139,7 +159,7 @@ class Connection:
             self._stream.abort()
             raise ConnectError(f"no CONNACK within {CONNECT_SECONDS:g} s") from None
         except OSError as error:
-            raise ConnectError(error.strerror or type(error).__name__) from None
+            raise ConnectError(_why(error)) from None
         except BaseException:
             self._stream.abort()
             raise

@@ -177,6 +177,13 @@ BAD: list[tuple[str, Any, str, str]] = [
         "spec.subscribers.listeners[0].proxyProtocol",
         "end TLS at the load balancer",
     ),
+    (
+        "spec.publishers",
+        {"tls": {"secretName": "publishers", "clientCASecretName": "backends"}},
+        "spec.publishers.tls.gatewaySecretName",
+        "the gateway needs a certificate, too",
+    ),
+    ("spec.publishers", {"tls": {}}, "spec.publishers.tls.secretName", "Required"),
     ("spec.subscribers.listeners", [], "spec.subscribers.listeners", "at least 1 item"),
     (
         "spec.subscribers.listeners",

@@ -67,6 +67,7 @@ def test_objects_default_to_what_is_inside(found: dict[str, Node]) -> None:
                     in {
                         "spec.subscribers.autoscaling",
                         "spec.subscribers.listeners[].tls",
+                        "spec.publishers.tls",
                         "spec.auth.tokens[].jwt",
                         "spec.auth.tokens[].jwt.jwksSecretRef",
                         "spec.auth.tokens[].introspection",
