@@ -25,7 +25,7 @@ LIVE_OPTIONS: Mapping[str, str] = {
 
 
 def live_options(options: Mapping[str, str]) -> dict[str, str]:
-    """What every node shall run with: the object's values, else VerneMQ's defaults."""
+    """What every node shall run with: what its file says, else VerneMQ's defaults."""
     return {key: options.get(key, default) for key, default in LIVE_OPTIONS.items()}
 
 

@@ -7,6 +7,7 @@ from liveconnect.controller.model.actions import SetOptions
 from liveconnect.controller.model.liveoptions import NETSPLIT_OPTIONS, live_options
 from liveconnect.controller.model.manifest import digest
 from liveconnect.controller.model.observed import Observed
+from liveconnect.controller.rendering.configuration import DEFAULT_OPTIONS
 
 
 def plan_options(cluster: Cluster, observed: Observed) -> tuple[SetOptions, ...]:
@@ -17,7 +18,8 @@ def plan_options(cluster: Cluster, observed: Observed) -> tuple[SetOptions, ...]
     """
     broker = cluster.spec.broker
     netsplit = "on" if broker.netsplit is Netsplit.AVAILABLE else "off"
-    wanted = {**live_options(broker.config), **dict.fromkeys(NETSPLIT_OPTIONS, netsplit)}
+    options = {**DEFAULT_OPTIONS, **broker.config}
+    wanted = {**live_options(options), **dict.fromkeys(NETSPLIT_OPTIONS, netsplit)}
     checked = tuple(sorted(key for key in broker.config if key in wanted))
     mark = digest(wanted)
     return tuple(

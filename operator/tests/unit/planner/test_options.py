@@ -102,6 +102,13 @@ def test_what_show_says_is_understood(wanted: str, shown: object, taken: bool) -
     assert is_taken(wanted, shown) is taken
 
 
+def test_nodes_keep_what_the_operators_own_defaults_are() -> None:
+    """Not VerneMQ's: messages of any size, sessions that never end."""
+    world = settled()
+    assert {o["max_message_size"] for o in world.options.values()} == {"65536"}
+    assert {o["persistent_client_expiration"] for o in world.options.values()} == {"1w"}
+
+
 def test_defaults_are_those_of_the_recorded_table() -> None:
     assert LIVE_OPTIONS["max_offline_messages"] == "1000"
     assert LIVE_OPTIONS["coordinate_registrations"] == "on"
