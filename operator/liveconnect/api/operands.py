@@ -195,6 +195,10 @@ class GatewayConfig(ApiModel):
     """How callers' tokens are verified."""
     max_inflight: int = 1000
     """Messages that wait for the broker's acknowledgement at most."""
+    replicas: int = 1
+    """Pods of the gateway, numbered from 0."""
+    peers: str = ""
+    """URL of the pod `{ordinal}`."""
     outbox_file: str = OUTBOX_FILE
     """Messages that were accepted and are not published yet."""
     max_outbox_messages: int = 200_000

@@ -21,6 +21,7 @@ from liveconnect.common.serviceaccounts import service_account_issuer
 from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
 from liveconnect.common.tokens import Issuer, TokenVerifier
 from liveconnect.gateway import metrics
+from liveconnect.gateway.adapters.forward import Forwarder
 from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.adapters.outboxlink import OutboxLink
 from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
@@ -30,6 +31,7 @@ from liveconnect.gateway.dispatch import Dispatch
 from liveconnect.gateway.messages import Limits, Permissions, Topics
 from liveconnect.gateway.outbox import OutboxFailedError
 from liveconnect.gateway.parked import ParkedMessages
+from liveconnect.gateway.peers import Peers
 from liveconnect.gateway.reading import Reader
 from liveconnect.gateway.routes import Routes
 
@@ -107,6 +109,8 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             dispatch,
             HttpPresence(http, config.presence_url, Path(config.token_file)),
             ParkedMessages(file, outbox, dispatch, permissions),
+            Peers.of(config.replicas, os.environ.get("POD_NAME", "")),
+            Forwarder(http, config.peers),
             Operations(lambda: why_not_ready(issuer, link), draining),
         )
         server = HttpServer(routes, draining, ServerLimits(body_bytes=limits.batch_bytes))

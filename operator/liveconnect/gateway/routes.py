@@ -24,6 +24,7 @@ from liveconnect.common.server import (
     require_get,
 )
 from liveconnect.gateway import answers, metrics, openapi, parked
+from liveconnect.gateway.adapters.forward import FORWARDED, Forwarder
 from liveconnect.gateway.batches import Batch
 from liveconnect.gateway.callers import Callers
 from liveconnect.gateway.dispatch import Dispatch
@@ -37,6 +38,7 @@ from liveconnect.gateway.messages import (
 )
 from liveconnect.gateway.outbox import Claim, check_key, encode_message, fingerprint
 from liveconnect.gateway.parked import ParkedMessages
+from liveconnect.gateway.peers import Peers
 from liveconnect.gateway.presence import Presence, PresenceUnavailableError
 from liveconnect.gateway.publishing import PublishError, Receipt
 from liveconnect.gateway.reading import Reader
@@ -68,6 +70,8 @@ class Routes:
         dispatch: Dispatch,
         presence: Presence,
         parked_messages: ParkedMessages,
+        peers: Peers,
+        forwarder: Forwarder,
         operations: Operations,
     ) -> None:
         self._callers = callers
@@ -76,6 +80,8 @@ class Routes:
         self._dispatch = dispatch
         self._presence = presence
         self._parked = parked_messages
+        self._peers = peers
+        self._forwarder = forwarder
         self._operations = operations
         self._description = Response(msgspec.json.encode(openapi.document()))
 
@@ -106,6 +112,17 @@ class Routes:
         subject = _counted(self._callers.identify_now, authorization)
         if subject is None:
             return self._later(request, serve, address)
+        return self._serve(subject, request, serve, address)
+
+    def _serve(
+        self, subject: str, request: Request, serve: _Serve, address: Address | None
+    ) -> Answer:
+        """Serve a request here, or where its key is known."""
+        key = request.headers.get(_KEY)
+        if key is not None and FORWARDED not in request.headers:
+            ordinal = self._peers.elsewhere(subject, key)
+            if ordinal is not None:
+                return self._forwarder.forward(request, ordinal)
         return serve(subject, request, address)
 
     async def _later(
@@ -117,7 +134,7 @@ class Routes:
         except Problem as problem:
             metrics.refused(problem.status)
             raise
-        answer = serve(subject, request, address)
+        answer = self._serve(subject, request, serve, address)
         if isinstance(answer, Response):
             return answer
         if not isinstance(answer, Pending):

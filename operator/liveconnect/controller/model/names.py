@@ -62,6 +62,11 @@ class Names:
         return f"{self.cluster}-gateway"
 
     @property
+    def gateway_pods(self) -> str:
+        """The headless Service that gives every pod of the gateway its DNS name."""
+        return f"{self.cluster}-gateway-pods"
+
+    @property
     def presence(self) -> str:
         """The managed presence store."""
         return f"{self.cluster}-presence"

@@ -131,5 +131,6 @@ def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[st
         *((pool.value, brokers.pool_service(cluster, names, pool)) for pool in Pool),
         ("auth", services.http_service(names, names.auth, "auth")),
         ("gateway", services.http_service(names, names.gateway, "gateway")),
+        ("gateway", services.gateway_pods_service(names)),
         *presence,
     ]

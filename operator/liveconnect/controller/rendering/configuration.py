@@ -279,6 +279,8 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         callers=named_backends(cluster),
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
+        replicas=cluster.spec.gateway.replicas,
+        peers=f"http://{names.gateway}-{{ordinal}}.{names.host(names.gateway_pods)}:{SERVICE_PORT}",
         max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,
     )
     bounds = {

@@ -149,7 +149,8 @@ def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:
     revokers = {r.serviceAccount.namespace for r in cluster.spec.auth.revokers}
     asking = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(readers | revokers)]
     reading = _rule(asking, SERVICE_PORT)
-    publishing = _rule([_MONITORING, *_namespaces(callers)], SERVICE_PORT)
+    posting = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(callers)]
+    publishing = _rule(posting, SERVICE_PORT)
     return [
         Guard("auth", names.auth, [hooks, reading], None),
         Guard("gateway", names.gateway, [publishing], None),

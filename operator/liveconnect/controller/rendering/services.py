@@ -46,6 +46,12 @@ def http_service(names: Names, name: str, component: str) -> Manifest:
     return service(name, _PORTS[component], names.selector(component))
 
 
+def gateway_pods_service(names: Names) -> Manifest:
+    """The headless Service by which the gateway's pods find each other."""
+    ports, selector = _PORTS["gateway"], names.selector("gateway")
+    return service(names.gateway_pods, ports, selector, headless=True)
+
+
 def budget(names: Names, name: str, component: str) -> Manifest:
     """At most one pod is evicted at a time."""
     return render_manifest(
@@ -199,6 +205,7 @@ def gateway_stateful_set(
         "size": inputs.volume_sizes.get(names.gateway, storage.size),
         "storage_class": storage.storageClassName,
         "when_deleted": storage.retention.whenDeleted.value,
+        "service": names.gateway_pods,
         "path": operands.OUTBOX_FILE.rpartition("/")[0],
     }
     stateful_set = _workload(

@@ -31,6 +31,7 @@ OTHER = "system:serviceaccount:shop:invoices"
 OWN = "system:serviceaccount:shop:demo-gateway"
 MAX_PAYLOAD = 4096
 WINDOW = 8
+POD = "demo-gateway-5d4f-x2x"
 
 
 @dataclass
@@ -142,7 +143,7 @@ def write_config(
 
 @contextlib.contextmanager
 def running_gateway(
-    folder: Path, config: Path, *, wait: bool = True, port: int = 0
+    folder: Path, config: Path, *, wait: bool = True, port: int = 0, pod: str = POD
 ) -> Iterator[Gateway]:
     """Start the process, wait until it is ready, and end it as Kubernetes would."""
     port, log = port or free_port(), folder / f"gateway-{time.monotonic_ns()}.log"
@@ -153,7 +154,7 @@ def running_gateway(
         "LIVECONNECT_PORT": str(port),
         "LIVECONNECT_LOG_LEVEL": "DEBUG",
         "LIVECONNECT_DRAIN_DELAY_SECONDS": "0.2",
-        "POD_NAME": "demo-gateway-5d4f-x2x",
+        "POD_NAME": pod,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

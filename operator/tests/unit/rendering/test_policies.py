@@ -107,7 +107,7 @@ REACHABLE: list[tuple[str, int, set[str]]] = [
     ("publisher", 1883, {"gateway", "shop"}),
     ("auth", 8081, {"publisher", "subscriber"}),
     ("auth", 8080, {"crm", "gateway", "monitor"}),
-    ("gateway", 8080, {"shop", "monitor"}),
+    ("gateway", 8080, {"gateway", "shop", "monitor"}),
     ("presence", 6379, {"auth"}),
     ("publisher", 9110, set()),
     ("auth", 22, set()),
