@@ -25,6 +25,7 @@ JWKS_DIRECTORY = "/etc/liveconnect/jwks"
 INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
 BROKER_TLS_DIRECTORY = "/etc/liveconnect/publishers"
+PRESENCE_SECRETS = "/etc/liveconnect/presence-secrets"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
 OUTBOX_FILE = "/var/lib/liveconnect/outbox/outbox.db"
@@ -124,6 +125,32 @@ class StatedRule(TopicRule):
     """For people: `spec.auth.topics[0]`, or the `LiveConnectTopic` object and its rule."""
 
 
+class ChangesWebhook(ApiModel):
+    """Where changes of presence are posted to."""
+
+    url: str
+    """Endpoint."""
+    bearer_file: str | None = None
+    """File with the token that is sent."""
+    signing_file: str | None = None
+    """File with the key that batches are signed with."""
+    ca_file: str | None = None
+    """File with the certificates that the endpoint's is verified by."""
+
+
+class PresenceOptions(ApiModel):
+    """How presence is kept and told."""
+
+    history_seconds: int = 24 * 3600
+    """How long a client's last changes are kept; 0 keeps none."""
+    forget_seconds: int = 30 * 24 * 3600
+    """When clients that do not come back are forgotten."""
+    store_ca_file: str | None = None
+    """File with the certificates that the store's is verified by."""
+    webhook: ChangesWebhook | None = None
+    """Where changes are posted to."""
+
+
 class AuthConfig(ApiModel):
     """Everything that the auth service decides by."""
 
@@ -145,6 +172,8 @@ class AuthConfig(ApiModel):
     """How backends' tokens are verified."""
     presence_url_file: str = PRESENCE_URL_FILE
     """File with the store's URL, password included."""
+    presence: PresenceOptions = PresenceOptions()
+    """How presence is kept and told."""
     brokers: BrokerAccess | None = None
     """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
 

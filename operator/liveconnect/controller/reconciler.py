@@ -298,9 +298,8 @@ class Reconciler:
                 if p.introspection is not None
             ),
         ]
-        external = cluster.spec.presence.store.external
-        if external is not None:
-            wanted.append(("spec.presence.store.external.urlSecretRef", external.urlSecretRef))
+        presence = cluster.spec.presence.secret_references()
+        wanted += [(f"spec.presence.{path}", reference) for path, reference in presence.items()]
         digests: dict[str, str] = {}
         missing: list[str] = []
         for field_path, reference in wanted:

@@ -22,8 +22,8 @@ from liveconnect.webhook.adapters.presence_changes import (
 )
 from liveconnect.webhook.adapters.presence_directory import Selection
 from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
-from liveconnect.webhook.clients import rfc3339
 from liveconnect.webhook.presence import Change
+from liveconnect.webhook.presence.cloudevents import ChangeView
 
 CONTENT_TYPE: Final = "text/event-stream"
 _MAX_STREAMS: Final = 100
@@ -33,15 +33,6 @@ _READ_AT_ONCE: Final = 500
 _RETRY: Final = b"retry: 1000\n\n"
 
 STREAMS: Final = Gauge("liveconnect_webhook_presence_streams", "Followers of the changes.")
-
-
-class ChangeView(msgspec.Struct, frozen=True, rename="camel"):
-    """A change, as it is told."""
-
-    client_id: str
-    state: str
-    node: str
-    since: str
 
 
 class ChangeStream:
@@ -126,9 +117,8 @@ def _heartbeat(position: Position) -> bytes:
 
 
 def _event(position: Position, change: Change) -> bytes:
-    view = ChangeView(change.client_id, change.state.value, change.node, rfc3339(change.since))
     # JSON has no line ends but escaped ones, so it is one line of data.
     return b"id: %b\nevent: presence\ndata: %b\n\n" % (
         str(position).encode(),
-        msgspec.json.encode(view),
+        msgspec.json.encode(ChangeView.of(change)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -11,6 +10,7 @@ from liveconnect.common.problem import Problem
 from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
 from liveconnect.webhook.auditor import AUDITED_MARK
 from liveconnect.webhook.presence import Record, State
+from liveconnect.webhook.presence.times import rfc3339
 from liveconnect.webhook.presence_parts import PresenceParts
 from liveconnect.webhook.queries import PageQuery, encode_cursor
 
@@ -187,9 +187,3 @@ def _view(record: Record) -> ClientView:
 def _total(counts: Mapping[tuple[State, str], int], state: State) -> int:
     found: Iterable[int] = (count for (kind, _), count in counts.items() if kind is state)
     return sum(found)
-
-
-def rfc3339(milliseconds: int) -> str:
-    """Return a time as the API writes it."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

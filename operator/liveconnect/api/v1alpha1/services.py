@@ -31,7 +31,12 @@ class ExternalStore(ApiModel):
     """A Valkey or Redis that you run."""
 
     urlSecretRef: SecretKeyReference
-    """Secret key with the URL (`redis://…` or `rediss://…`)."""
+    """Secret key with the URL: `redis://user:password@host:6379/0`; Sentinel,
+    `redis+sentinel://user:password@a:26379,b:26379/mymaster/0`; or a cluster,
+    `redis+cluster://user:password@a:6379,b:6379`. Each also with `rediss` for TLS."""
+    caSecretRef: SecretKeyReference | None = None
+    """Secret key with the certificates (PEM) that the store's is verified by; public CAs when not
+    set. For `rediss…` URLs."""
 
 
 class PresenceStore(ApiModel):
@@ -50,6 +55,21 @@ class Reader(ApiModel):
     """Its ServiceAccount; it presents a token with audience `liveconnect`."""
 
 
+class PresenceWebhook(ApiModel):
+    """Where changes of presence are posted to, as batches of CloudEvents; at least once each."""
+
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s#]+$")]
+    """Endpoint; any 2xx accepts a batch."""
+    bearerSecretRef: SecretKeyReference | None = None
+    """Secret key with a token that is sent as `Authorization: Bearer`."""
+    signingSecretRef: SecretKeyReference | None = None
+    """Secret key with the key (`whsec_…`, or base64) that batches are signed with, as Standard
+    Webhooks has it: `webhook-id`, `webhook-timestamp`, `webhook-signature`."""
+    caSecretRef: SecretKeyReference | None = None
+    """Secret key with the certificates (PEM) that the endpoint's is verified by; public CAs when
+    not set."""
+
+
 class Presence(ApiModel):
     """Which clients are online."""
 
@@ -57,6 +77,25 @@ class Presence(ApiModel):
     """Where it is kept."""
     readers: Annotated[list[Reader], Field(max_length=100)] = []
     """Who may ask."""
+    historyHours: Annotated[int, Field(ge=0, le=720)] = 24
+    """How long a client's last 32 changes are kept (hours); 0 keeps none."""
+    forgetAfterDays: Annotated[int, Field(ge=1, le=3650)] = 30
+    """When clients that do not come back are forgotten (days)."""
+    webhook: PresenceWebhook | None = None
+    """Where changes are posted to; nowhere when not set."""
+
+    def secret_references(self) -> dict[str, SecretKeyReference]:
+        """Return the Secrets that this refers to, by the path of the field."""
+        external, webhook = self.store.external, self.webhook
+        found: dict[str, SecretKeyReference | None] = {}
+        if external is not None:
+            found["store.external.urlSecretRef"] = external.urlSecretRef
+            found["store.external.caSecretRef"] = external.caSecretRef
+        if webhook is not None:
+            found["webhook.bearerSecretRef"] = webhook.bearerSecretRef
+            found["webhook.signingSecretRef"] = webhook.signingSecretRef
+            found["webhook.caSecretRef"] = webhook.caSecretRef
+        return {path: reference for path, reference in found.items() if reference is not None}
 
 
 class Caller(ApiModel):

@@ -10,12 +10,15 @@ from liveconnect.api.operands import (
     BROKER_TLS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
+    PRESENCE_SECRETS,
     AuthConfig,
     BrokerAccess,
     BrokerTls,
+    ChangesWebhook,
     GatewayConfig,
     IntrospectionProvider,
     JwtProvider,
+    PresenceOptions,
     Publisher,
     StatedRule,
 )
@@ -27,6 +30,7 @@ from liveconnect.api.v1alpha1 import (
     Listener,
     ListenerProtocol,
     Netsplit,
+    Presence,
     PublisherTls,
     TlsVersion,
 )
@@ -63,6 +67,13 @@ PRESENCE_HOOKS = (
     "on_client_offline",
     "on_session_expired",
 )
+#: Folders of the Secrets that the auth pods mount for presence, and the fields that name them.
+PRESENCE_SECRET_FIELDS = {
+    "store-ca": "store.external.caSecretRef",
+    "bearer": "webhook.bearerSecretRef",
+    "signing": "webhook.signingSecretRef",
+    "ca": "webhook.caSecretRef",
+}
 #: Defaults that a `spec.broker.config` entry of the same name replaces.
 DEFAULT_OPTIONS = {
     # VerneMQ would take 70 % of the machine, whatever the container may have.
@@ -225,6 +236,30 @@ def _introspection_provider(index: int, asked: Introspection) -> IntrospectionPr
     )
 
 
+def presence_options(presence: Presence) -> PresenceOptions:
+    """How presence is kept and told."""
+    references = presence.secret_references()
+    files = {
+        purpose: f"{PRESENCE_SECRETS}/{purpose}/{references[path].key}"
+        for purpose, path in PRESENCE_SECRET_FIELDS.items()
+        if path in references
+    }
+    webhook = None
+    if presence.webhook is not None:
+        webhook = ChangesWebhook(
+            url=presence.webhook.url,
+            bearer_file=files.get("bearer"),
+            signing_file=files.get("signing"),
+            ca_file=files.get("ca"),
+        )
+    return PresenceOptions(
+        history_seconds=presence.historyHours * 3600,
+        forget_seconds=presence.forgetAfterDays * 24 * 3600,
+        store_ca_file=files.get("store-ca"),
+        webhook=webhook,
+    )
+
+
 def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> AuthConfig:
     """The auth service's file.
 
@@ -250,6 +285,7 @@ def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> 
             *(subject_of(r.serviceAccount) for r in cluster.spec.presence.readers),
         ],
         revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
+        presence=presence_options(cluster.spec.presence),
         brokers=broker_access(names),
     )
 

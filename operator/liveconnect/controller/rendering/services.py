@@ -122,6 +122,21 @@ def _token_secrets(cluster: Cluster) -> list[tuple[dict[str, Any], dict[str, Any
     return mounts
 
 
+def _presence_secrets(cluster: Cluster) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Certificates and keys of `spec.presence`, each mounted as a file."""
+    references = cluster.spec.presence.secret_references()
+    return [
+        _secret_mount(
+            f"presence-{purpose}",
+            f"{operands.PRESENCE_SECRETS}/{purpose}",
+            references[path].name,
+            [{"key": references[path].key, "path": references[path].key}],
+        )
+        for purpose, path in configuration.PRESENCE_SECRET_FIELDS.items()
+        if path in references
+    ]
+
+
 def auth_deployment(
     cluster: Cluster,
     names: Names,
@@ -146,7 +161,7 @@ def auth_deployment(
             [{"key": "api-key", "path": "api-key"}],
         ),
     ]
-    volumes += _token_secrets(cluster)
+    volumes += [*_token_secrets(cluster), *_presence_secrets(cluster)]
     # Of no use beside an external store, and then another one for every operator process.
     managed = cluster.spec.presence.store.external is None
     password = inputs.credentials.presence_password if managed else ""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -19,6 +20,8 @@ from liveconnect.webhook.adapters.store_url import StoreUrl, Topology
 
 _TIMEOUT_SECONDS: Final = 2.0
 _CLUSTER_SHARDS: Final = 16
+_CLUSTER_ATTEMPTS: Final = 2
+"""More than elsewhere: after a fail-over the first attempt learns who has the slots now."""
 
 _FAILURES: Final = (RedisError, RedisClusterException, OSError)
 
@@ -38,7 +41,7 @@ class StoreConnection:
             prefix: what all keys begin with, so that clusters can share a store.
             ca_file: certificates that the store's is verified by; the system's if None.
         """
-        self.redis: Any = _connect(url, ca_file)
+        self.redis, self._sentinels = _connect(url, ca_file)
         self.clustered = url.topology is Topology.CLUSTER
         self.keys = Keyspace(prefix, _CLUSTER_SHARDS if self.clustered else 1)
 
@@ -99,7 +102,8 @@ class StoreConnection:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.redis.aclose()
+        for client in (self.redis, *self._sentinels):
+            await client.aclose()
 
 
 def _reason(error: Exception) -> str:
@@ -116,7 +120,8 @@ class Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _connect(url: StoreUrl, ca_file: str | None) -> Any:
+def _connect(url: StoreUrl, ca_file: str | None) -> tuple[Any, list[Any]]:
+    """The client, and those of the Sentinels that it asks."""
     options: dict[str, Any] = {
         "username": url.username,
         "password": url.password,
@@ -129,7 +134,9 @@ def _connect(url: StoreUrl, ca_file: str | None) -> Any:
     tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": ca_file} if url.tls else {}
     (host, port), retry = url.hosts[0], Retry(NoBackoff(), 1)
     if url.topology is Topology.CLUSTER:
-        return RedisCluster(host, port, cluster_error_retry_attempts=2, **options, **tls)
+        nodes = [ClusterNode(*address) for address in url.hosts]
+        options |= {"startup_nodes": nodes, "retry": Retry(NoBackoff(), _CLUSTER_ATTEMPTS)}
+        return RedisCluster(**options, **tls), []
     options |= {"db": url.database, "retry": retry}
     if url.topology is Topology.SENTINEL:
         sentinel = {
@@ -140,5 +147,5 @@ def _connect(url: StoreUrl, ca_file: str | None) -> Any:
             **tls,
         }
         sentinels: Any = Sentinel(list(url.hosts), sentinel_kwargs=sentinel)  # type: ignore[no-untyped-call]
-        return sentinels.master_for(url.service, **options, **tls)
-    return Redis(host=host, port=port, **options, **tls)
+        return sentinels.master_for(url.service, **options, **tls), sentinels.sentinels
+    return Redis(host=host, port=port, **options, **tls), []

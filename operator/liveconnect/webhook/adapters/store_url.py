@@ -66,7 +66,10 @@ class StoreUrl(msgspec.Struct, frozen=True):
             raise StoreUrlError(
                 "knows redis+sentinel and redis+cluster, nothing else after +"
             ) from None
-        parts = urlsplit(f"//{rest}")
+        try:
+            parts = urlsplit(f"//{rest}")
+        except ValueError:
+            raise StoreUrlError("has an address in brackets that is none") from None
         credentials, _, hosts = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         service, database = _path(topology, parts.path)

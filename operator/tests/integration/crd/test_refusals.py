@@ -410,6 +410,15 @@ BAD: list[tuple[str, Any, str, str]] = [
     ),
     # presence
     (
+        "spec.presence.webhook",
+        {"url": "ftp://crm.example.com"},
+        "spec.presence.webhook.url",
+        "should match",
+    ),
+    ("spec.presence.webhook", {}, "spec.presence.webhook.url", "Required"),
+    ("spec.presence.historyHours", 721, "spec.presence.historyHours", "less than or equal to 720"),
+    ("spec.presence.forgetAfterDays", 0, "spec.presence.forgetAfterDays", "greater than or equal"),
+    (
         "spec.presence.store",
         {"managed": {}, "external": {"urlSecretRef": {"name": "valkey", "key": "url"}}},
         "spec.presence.store.external",

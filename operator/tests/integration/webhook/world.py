@@ -151,6 +151,16 @@ class Redis:
             self._process.wait(10)
             self._process = None
 
+    def pause(self) -> None:
+        """Let it answer nobody, and keep its connections."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def lose_everything(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Start again with an empty disk."""
         self.stop(number)
