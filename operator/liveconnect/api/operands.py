@@ -101,6 +101,9 @@ class Publisher(ApiModel):
     """`system:serviceaccount:<namespace>:<name>`."""
     publish: list[str]
     """Topic filters that it may publish to."""
+    messages_per_second: int | None = None
+    """Messages that it may publish through each pod of the gateway in a second; any number if not
+    set."""
 
 
 class BrokerAccess(ApiModel):

@@ -32,6 +32,7 @@ from liveconnect.gateway.messages import Limits, Permissions, Topics
 from liveconnect.gateway.outbox import OutboxFailedError
 from liveconnect.gateway.parked import ParkedMessages
 from liveconnect.gateway.peers import Peers
+from liveconnect.gateway.quotas import Quotas
 from liveconnect.gateway.reading import Reader
 from liveconnect.gateway.routes import Routes
 
@@ -109,6 +110,7 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             dispatch,
             HttpPresence(http, config.presence_url, Path(config.token_file)),
             ParkedMessages(file, outbox, dispatch, permissions),
+            Quotas(config.callers, time.monotonic()),
             Peers.of(config.replicas, os.environ.get("POD_NAME", "")),
             Forwarder(http, config.peers),
             Operations(lambda: why_not_ready(issuer, link), draining),

@@ -7,7 +7,6 @@ from typing import Final
 from liveconnect.common.problem import Problem
 from liveconnect.gateway.messages import FaultKind, MessageError
 from liveconnect.gateway.outbox import (
-    CallerFullError,
     KeyReusedError,
     OutboxFailedError,
     OutboxFullError,
@@ -19,6 +18,7 @@ from liveconnect.gateway.publishing import (
     NotTakenError,
     PublishError,
     RefusedError,
+    ShareError,
 )
 
 _STATUS_OF: Final = {FaultKind.SYNTAX: 400, FaultKind.VALUE: 422, FaultKind.SIZE: 413}
@@ -42,7 +42,7 @@ def of_publish_error(error: PublishError) -> Problem:  # noqa: PLR0911 - one for
     match error:
         case LinkDownError() | BusyError() | OutboxFullError() | OutboxFailedError():
             return Problem(503, str(error), _SOON, extra)
-        case CallerFullError():
+        case ShareError():
             return Problem(429, str(error), _LATER, extra)
         case KeyReusedError():
             return Problem(422, str(error), extra={**extra, "field": "Idempotency-Key"})

@@ -15,7 +15,7 @@ from liveconnect.gateway import answers, metrics
 from liveconnect.gateway.dispatch import Dispatch
 from liveconnect.gateway.messages import Delivery, Message, MessageError, Publication
 from liveconnect.gateway.outbox import Claim, encode_message, fingerprint
-from liveconnect.gateway.publishing import BusyError, PublishError, Receipt
+from liveconnect.gateway.publishing import BusyError, PublishError, Receipt, ShareError
 
 _RESULTS: Final = {
     Receipt.SENT: b'{"index":%d,"status":202,"result":"sent"}',
@@ -82,6 +82,11 @@ class Batch:
                 done = self._dispatch.publish(message, self._caller, claim, patient=True)
             except BusyError:
                 await self._dispatch.room()
+            except ShareError as error:
+                if not self._outstanding:
+                    self._failed(index, message, error)
+                    return
+                await self._settle()
             except PublishError as error:
                 self._failed(index, message, error)
                 return

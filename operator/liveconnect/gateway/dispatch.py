@@ -16,7 +16,6 @@ from liveconnect.gateway.adapters.outboxlink import OutboxLink
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.outbox import (
     KEPT_SECONDS,
-    CallerFullError,
     Claim,
     ConcludedError,
     KeyReusedError,
@@ -26,7 +25,14 @@ from liveconnect.gateway.outbox import (
     Used,
     receipt_of,
 )
-from liveconnect.gateway.publishing import BusyError, Link, LinkDownError, PublishError, Receipt
+from liveconnect.gateway.publishing import (
+    BusyError,
+    Link,
+    LinkDownError,
+    PublishError,
+    Receipt,
+    ShareError,
+)
 
 _FAIR_FROM: Final = 0.5
 """Share of the outbox above which each caller may have only its part."""
@@ -196,4 +202,4 @@ class Dispatch:
         if total >= _FAIR_FROM * self._most:
             share = self._most // (len(counts) + (caller not in counts))
             if counts.get(caller, 0) >= share:
-                raise CallerFullError(f"your share of the outbox is full: {share} messages")
+                raise ShareError(f"your share of the outbox is full: {share} messages")

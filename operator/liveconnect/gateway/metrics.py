@@ -8,7 +8,6 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from liveconnect.gateway.outbox import (
-    CallerFullError,
     KeyReusedError,
     OutboxFailedError,
     OutboxFullError,
@@ -21,6 +20,7 @@ from liveconnect.gateway.publishing import (
     PublishError,
     Receipt,
     RefusedError,
+    ShareError,
 )
 
 PUBLISHES: Final = Counter(
@@ -71,7 +71,7 @@ _OUTCOMES: Final[dict[type[PublishError], str]] = {
     RefusedError: "refused",
     NotTakenError: "not-taken",
     OutboxFullError: "outbox-full",
-    CallerFullError: "share-full",
+    ShareError: "share-full",
     OutboxFailedError: "outbox-failed",
     KeyReusedError: "key-reused",
 }

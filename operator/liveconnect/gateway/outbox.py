@@ -84,10 +84,6 @@ class OutboxFullError(PublishError):
     """The outbox holds as much as it may."""
 
 
-class CallerFullError(PublishError):
-    """One caller's share of the outbox is full."""
-
-
 class OutboxFailedError(PublishError):
     """The outbox cannot be written; the text says why."""
 

@@ -3,6 +3,7 @@
 PublishError
 ├── LinkDownError      no connection, or it broke before the acknowledgement
 ├── BusyError          too much waits for the brokers already
+├── ShareError         the caller has its share of what may wait
 ├── AckTimeoutError    the broker is silent: the message may or may not have been taken
 ├── RefusedError       the broker said no
 └── NotTakenError      the broker said beforehand that it takes no such message
@@ -45,6 +46,10 @@ class LinkDownError(PublishError):
 
 class BusyError(PublishError):
     """Too much waits for the brokers already."""
+
+
+class ShareError(PublishError):
+    """The caller has its share of what may wait."""
 
 
 class AckTimeoutError(PublishError):

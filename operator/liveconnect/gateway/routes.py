@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from liveconnect.gateway.parked import ParkedMessages
 from liveconnect.gateway.peers import Peers
 from liveconnect.gateway.presence import Presence, PresenceUnavailableError
 from liveconnect.gateway.publishing import PublishError, Receipt
+from liveconnect.gateway.quotas import Quotas
 from liveconnect.gateway.reading import Reader
 
 _PUBLISH: Final = "/v1/publish"
@@ -70,6 +72,7 @@ class Routes:
         dispatch: Dispatch,
         presence: Presence,
         parked_messages: ParkedMessages,
+        quotas: Quotas,
         peers: Peers,
         forwarder: Forwarder,
         operations: Operations,
@@ -80,6 +83,7 @@ class Routes:
         self._dispatch = dispatch
         self._presence = presence
         self._parked = parked_messages
+        self._quotas = quotas
         self._peers = peers
         self._forwarder = forwarder
         self._operations = operations
@@ -149,11 +153,20 @@ class Routes:
         publication = _counted(self._reader.read, request, address)
         message = _counted(self._admit, subject, publication)
         claim = None
+        self._take_quota(subject, 1)
         if _KEY in request.headers:
             claim = _counted(self._claim, subject, request, message)
         if publication.delivery is Delivery.ONLINE_ONLY:
             return self._publish_online_only(publication, subject, claim, began)
         return self._send(message, subject, claim, began)
+
+    def _take_quota(self, subject: str, messages: int) -> None:
+        wait = self._quotas.take(subject, messages, time.monotonic())
+        if wait:
+            metrics.refused(429)
+            later = {"Retry-After": str(math.ceil(wait))}
+            detail = "too many messages a second; see spec.gateway.callers[].messagesPerSecond"
+            raise Problem(429, detail, later, {"sent": False})
 
     def _claim(self, subject: str, request: Request, message: Message) -> Claim:
         try:
@@ -223,6 +236,7 @@ class Routes:
 
     def _publish_batch(self, subject: str, request: Request, _address: Address | None) -> Answer:
         items = _counted(self._reader.read_batch, request)
+        self._take_quota(subject, len(items))
         key = request.headers.get(_KEY)
         if key is not None:
             _counted(_checked_key, key)

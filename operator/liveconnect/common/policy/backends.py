@@ -14,6 +14,10 @@ def subject_of(account: ServiceAccountReference) -> str:
 def named_backends(cluster: Cluster) -> list[Publisher]:
     """The microservices of `spec.gateway.callers`."""
     return [
-        Publisher(subject=subject_of(caller.serviceAccount), publish=list(caller.publish))
+        Publisher(
+            subject=subject_of(caller.serviceAccount),
+            publish=list(caller.publish),
+            messages_per_second=caller.messagesPerSecond,
+        )
         for caller in cluster.spec.gateway.callers
     ]

@@ -33,6 +33,7 @@ from liveconnect.gateway.publishing import (
     PublishError,
     Receipt,
     RefusedError,
+    ShareError,
 )
 
 KEEPALIVE_SECONDS: Final = 30
@@ -269,6 +270,7 @@ class Session(Connection):
         self._waiting: dict[int, Waiting] = {}
         self._queued: deque[Waiting] = deque()
         self._waiting_bytes = 0
+        self._by_caller: dict[str, int] = {}
         self._patient: deque[asyncio.Future[None]] = deque()
 
     async def retire(self, within: float) -> None:
@@ -335,13 +337,24 @@ class Session(Connection):
             return done
         if self.waiting >= self._window:
             raise BusyError(f"{self._window} messages wait for the broker already")
+        self._check_share(caller)
         one = Waiting(message, caller, done)
         self._waiting_bytes += size
+        self._by_caller[caller] = self._by_caller.get(caller, 0) + 1
         if self._queued or len(self._waiting) >= self._limits.receive_maximum:
             self._queued.append(one)
         else:
             self._send(one)
         return done
+
+    def _check_share(self, caller: str) -> None:
+        """Let callers take what they like of half of the window, and their share of the rest."""
+        if self.waiting * 2 < self._window:
+            return
+        counts = self._by_caller
+        share = self._window // (len(counts) + (caller not in counts))
+        if counts.get(caller, 0) >= max(share, 1):
+            raise ShareError(f"{share} of your messages wait for the broker already")
 
     def _send(self, one: Waiting) -> None:
         packet_id = self._client.next_packet_id()
@@ -391,6 +404,11 @@ class Session(Connection):
 
     def _make_room(self, gone: Waiting) -> None:
         self._waiting_bytes -= len(gone.message.payload)
+        left = self._by_caller[gone.caller] - 1
+        if left:
+            self._by_caller[gone.caller] = left
+        else:
+            del self._by_caller[gone.caller]
         if self._patient and self._has_room:
             _let(self._patient.popleft())
         while self._queued and len(self._waiting) < self._limits.receive_maximum:

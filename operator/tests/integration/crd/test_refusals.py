@@ -78,6 +78,18 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("spec.gateway.clientTopic", "a/{clientId}/#", "spec.gateway.clientTopic", "should match"),
     ("spec.gateway.clientTopic", "a{clientId}", "spec.gateway.clientTopic", "should match"),
     ("spec.gateway.clientTopic", "$SYS/{clientId}", "spec.gateway.clientTopic", "should match"),
+    (
+        "spec.gateway.callers",
+        [
+            {
+                "serviceAccount": {"namespace": "shop", "name": "orders"},
+                "publish": ["orders/#"],
+                "messagesPerSecond": 0,
+            }
+        ],
+        "spec.gateway.callers[0].messagesPerSecond",
+        "greater than or equal to 1",
+    ),
     ("spec.gateway.outbox.maxMessages", 10, "spec.gateway.outbox.maxMessages", "equal to 1000"),
     ("spec.gateway.outbox.storage.size", "1", "spec.gateway.outbox.storage.size", "should match"),
     ("spec.gateway.groupTopic", "groups/{clientId}", "spec.gateway.groupTopic", "should match"),

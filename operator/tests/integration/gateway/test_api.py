@@ -10,7 +10,7 @@ import pytest
 
 from liveconnect.gateway import openapi
 from tests.integration.gateway.subscriber import Subscriber
-from tests.integration.gateway.world import OTHER, World
+from tests.integration.gateway.world import OTHER, SLOW, World
 from tests.integration.webhook.world import Answer
 
 TOPIC = "orders/7"
@@ -220,3 +220,17 @@ def test_description_is_served(world: World) -> None:
     assert answer.status == 200
     assert answer.json == openapi.document()
     assert answer.json["openapi"] == "3.1.0"
+
+
+def test_quota(world: World, subscriber: Subscriber) -> None:
+    """The shared world gives one caller two messages a second."""
+    token = world.token(SLOW)
+    answers = [world.gateway.post({"topic": "slow/1", "payload": "x"}, token) for _ in range(8)]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert {answer.status for answer in answers} == {200, 429}
+    assert refused[0].headers["Retry-After"] == "1"
+    assert refused[0].json["sent"] is False
+    assert world.gateway.post({"topic": TOPIC, "payload": ""}, world.token()).status == 200
+    expected = sum(answer.status == 200 for answer in answers) + 1
+    assert len([subscriber.next() for _ in range(expected)]) == expected
+    assert subscriber.drain() == []

@@ -17,6 +17,7 @@ from liveconnect.gateway.publishing import (
     NotTakenError,
     PublishError,
     RefusedError,
+    ShareError,
 )
 from tests.integration.gateway.scripted import (
     DISCONNECT,
@@ -246,3 +247,16 @@ async def test_payloads_that_wait_are_bounded() -> None:
         session.publish(message(payload=big))
         with pytest.raises(BusyError):
             session.publish(message(payload=big))
+
+
+async def test_a_greedy_caller_leaves_others_their_share() -> None:
+    broker = ScriptedBroker()
+    async with connected(broker) as session:
+        session.publish(message(), "polite")
+        session.publish(message(), "greedy")
+        session.publish(message(), "greedy")
+        with pytest.raises(ShareError):
+            session.publish(message(), "greedy")
+        session.publish(message(), "polite")
+        with pytest.raises(BusyError):
+            session.publish(message(), "somebody else")

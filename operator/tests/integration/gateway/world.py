@@ -28,6 +28,7 @@ from tests.integration.webhook.world import (
 )
 
 OTHER = "system:serviceaccount:shop:invoices"
+SLOW = "system:serviceaccount:shop:slow"
 OWN = "system:serviceaccount:shop:demo-gateway"
 MAX_PAYLOAD = 4096
 WINDOW = 8
@@ -126,6 +127,7 @@ def write_config(
                 "publish": ["orders/#", "devices/+/commands", "clients/+/inbox", "groups/g/inbox"],
             },
             {"subject": OTHER, "publish": ["invoices/+"]},
+            {"subject": SLOW, "publish": ["slow/+"], "messages_per_second": 2},
         ],
         "service_accounts": {
             "jwks_uri": f"{jwks.url}/cluster",
