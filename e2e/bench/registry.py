@@ -9,6 +9,7 @@ from e2e.bench import (
     gateway_fanout,
     gateway_latency,
     gateway_rates,
+    reconcile,
 )
 from e2e.bench.row import Row
 
@@ -16,6 +17,7 @@ ROWS: dict[str, Row] = {
     row.id: row
     for row in (
         apply_one.ROW,
+        *reconcile.ROWS,
         auth.FRESH,
         auth.REPEAT,
         *gateway_rates.ROWS,

@@ -16,6 +16,12 @@ from e2e.bench.row import Measurement, Result, Row
 
 IDS = [
     "apply-one-vs-kubectl",
+    "reconcile-1",
+    "reconcile-100",
+    "reconcile-500",
+    "idle-500-writes",
+    "idle-500-cpu",
+    "memory-per-object",
     "auth-fresh-rs256-vs-go",
     "auth-repeat-vs-go",
     "gateway-single-qos0",

@@ -50,14 +50,31 @@ _BALANCER = {
 class ControlPlaneProvider:
     """One control plane in a folder."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, audited: str = "") -> None:
+        """Describe a control plane.
+
+        Args:
+            name: of it.
+            folder: in which it lives.
+            audited: a user whose requests are written down in `audit_log`; `user_kubeconfig` is
+                that user's.
+        """
         self.name = name
         self._folder = folder
+        self._audited = audited
         self._processes = Processes(folder)
 
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self._folder / "kubeconfig"
+
+    def user_kubeconfig(self) -> Path:
+        """The kubeconfig of the audited user, who may do everything."""
+        return self._folder / "audited-kubeconfig"
+
+    def audit_log(self) -> Path:
+        """One JSON object for each request of the audited user that was answered."""
+        return self._folder / "audit.log"
 
     def load_image(self, archive: Path) -> None:
         """Nothing runs here: an image is of no use."""
@@ -71,6 +88,9 @@ class ControlPlaneProvider:
         pki.issue("apiserver", "kube-apiserver", hosts=("127.0.0.1", "10.96.0.1"))
         pki.issue("admin", "admin", ("system:masters",))
         pki.kubeconfig(self.kubeconfig(), f"https://127.0.0.1:{api}", "admin")
+        if self._audited:
+            pki.issue("audited", self._audited, ("system:masters",))
+            pki.kubeconfig(self.user_kubeconfig(), f"https://127.0.0.1:{api}", "audited")
         self._start(
             "etcd",
             f"--data-dir={self._folder}/etcd",
@@ -147,7 +167,21 @@ class ControlPlaneProvider:
             "--authorization-mode=RBAC",
             f"--cert-dir={self._folder}/apiserver",
             "--watch-cache=true",
+            *(self._audit() if self._audited else ()),
         )
+
+    def _audit(self) -> tuple[str, ...]:
+        policy = self._folder / "audit.yaml"
+        rules = [{"level": "Metadata", "users": [self._audited]}, {"level": "None"}]
+        body = {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived", "ResponseStarted"],
+            "omitManagedFields": True,
+            "rules": rules,
+        }
+        policy.write_text(yaml.safe_dump(body))
+        return f"--audit-policy-file={policy}", f"--audit-log-path={self.audit_log()}"
 
     def _kwok(self) -> None:
         module = subprocess.run(

@@ -7,10 +7,11 @@ import hashlib
 import logging
 import secrets
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, Protocol, TypeVar
 
 import pydantic
 from prometheus_client import Counter, Histogram
@@ -23,6 +24,7 @@ from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.placeholder import make_placeholder
 from liveconnect.controller.model.actions import (
+    Action,
     AddApiKey,
     Apply,
     Delete,
@@ -47,6 +49,7 @@ from liveconnect.controller.model.manifest import (
     ObjectKey,
     digest,
 )
+from liveconnect.controller.model.marks import Mark
 from liveconnect.controller.model.names import LIFE_ANNOTATION, RETIRED_ANNOTATION, Names
 from liveconnect.controller.model.observed import (
     AuthPodView,
@@ -59,7 +62,7 @@ from liveconnect.controller.model.observed import (
 from liveconnect.controller.model.tls import gateway_use, tls_uses
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
-from liveconnect.controller.planner.plan import Plan, plan
+from liveconnect.controller.planner.plan import CALM, Plan, plan
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.status import failed
 from liveconnect.controller.planner.storage import classes_in_question
@@ -73,6 +76,16 @@ _RETRY = timedelta(seconds=3)
 #: What the API server says when our fields and somebody's do not go together.
 _CONFLICTS = {409, 422}
 _MAX_RETRY = timedelta(seconds=60)
+#: A watch shows what was applied within this; else it is gone again.
+_SHOWN_WITHIN = timedelta(seconds=5)
+#: Something that does not get on is looked at when a quarter of that time has passed again …
+_RARER = 4
+#: … and at least this often.
+_LONGEST = timedelta(seconds=120)
+_WORKLOADS = {"StatefulSet", "Deployment"}
+#: Requests of one object at a time: one object does not keep the API server from the others.
+_AT_ONCE = 8
+T = TypeVar("T")
 
 
 class Children(Protocol):
@@ -80,6 +93,9 @@ class Children(Protocol):
 
     def objects(self, namespace: str, cluster: str) -> Mapping[ObjectKey, Manifest]:
         """Children that the operator applies."""
+
+    def marks(self, namespace: str, cluster: str) -> Mapping[ObjectKey, Mark]:
+        """What changes when somebody edits one of them."""
 
     def pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Pods of both pools."""
@@ -114,9 +130,13 @@ class Reconciler:
     settings: RenderSettings
     emit: Callable[[Manifest, Event], None]
     """Posts a Kubernetes event on the object."""
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Shared with the other objects: who plans and writes."""
     memory: Memory = field(default_factory=Memory)
     credentials: Credentials | None = None
     failures: int = 0
+    still_since: datetime | None = None
+    """Since when passes change nothing and find nothing changed."""
     handshakes: Handshakes = field(default_factory=Handshakes)
     expiry: ExpiryMetric = field(default_factory=ExpiryMetric)
 
@@ -149,21 +169,53 @@ class Reconciler:
         observed = await self._observe(cluster, names, body, missing, now)
         classes = await self._storage_classes(classes_in_question(cluster, names, observed))
         observed = replace(observed, storage_classes=classes)
-        decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
-        self.memory = decided.memory
-        self.expiry.say(cluster.namespace, cluster.name, decided.status.certificates)
-        await self._write_status(body, decided)
-        for event in decided.events:
-            self.emit(body, event)
-        # The Secret is applied before anything else: it is the only copy that survives us.
-        self.credentials = decided.credentials
-        for key, status in decided.topic_statuses:
-            await self.kube.patch_status(key, status)
-        await self._execute(decided, observed)
+        async with self.turns:
+            observed = self._with_children(cluster, observed, now)
+            decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
+            self.memory = decided.memory
+            self.expiry.say(cluster.namespace, cluster.name, decided.status.certificates)
+            news = await self._write_status(body, decided)
+            for event in decided.events:
+                self.emit(body, event)
+            # The Secret is applied before any pod that reads it: it is the only copy that survives
+            # us.
+            self.credentials = decided.credentials
+            for key, status in decided.topic_statuses:
+                await self.kube.patch_status(key, status)
+            await self._execute(decided, observed)
         if cluster.reconcile != self.memory.reconciled and not cluster.paused:
             self.memory = replace(self.memory, reconciled=cluster.reconcile)
             return timedelta()
-        return decided.resync
+        return self._due(decided, now, is_still=not news and not decided.actions)
+
+    def wake(self) -> None:
+        """Note that something has changed: what follows may need quick passes."""
+        self.still_since = None
+
+    def _due(self, decided: Plan, now: datetime, *, is_still: bool) -> timedelta:
+        """After how long to look again: ever more rarely at something that does not get on.
+
+        What Kubernetes knows of wakes the object anyway; only the brokers must be asked.
+        """
+        self.still_since = (self.still_since or now) if is_still else None
+        if self.still_since is None or decided.resync >= CALM:
+            return decided.resync
+        return min(max(decided.resync, (now - self.still_since) / _RARER), _LONGEST)
+
+    def _with_children(self, cluster: Cluster, observed: Observed, now: datetime) -> Observed:
+        """Add the children as they are now: since the brokers were asked, time has passed."""
+        children = self.children.objects(cluster.namespace, cluster.name)
+        sent = {
+            key: at
+            for key, at in self.memory.sent.items()
+            if key not in children and now - at < _SHOWN_WITHIN
+        }
+        return replace(
+            observed,
+            children=children,
+            marks=self.children.marks(cluster.namespace, cluster.name),
+            memory=replace(self.memory, sent=sent),
+        )
 
     async def _observe(
         self,
@@ -316,13 +368,21 @@ class Reconciler:
         return digests, tuple(missing)
 
     async def _execute(self, decided: Plan, observed: Observed) -> None:
-        """Do the actions in order; the first failure ends the pass."""
+        """Do the actions in order; the first failure ends the pass.
+
+        Applies that need not wait for each other are sent at once: first everything that pods read
+        or depend on, then the pods.
+        """
         await self._refuse_foreign(decided, observed)
-        for action in decided.actions:
-            if isinstance(action, Apply | Delete | Patch):
-                await self._write(action)
-            else:
-                await self._command(action, observed)
+        for workloads, actions in groupby(decided.actions, _wave):
+            if workloads is not None:
+                await _all(self._write(a) for a in actions if isinstance(a, Apply))
+                continue
+            for action in actions:
+                if isinstance(action, Apply | Delete | Patch):
+                    await self._write(action)
+                else:
+                    await self._command(action, observed)
 
     async def _write(self, action: Apply | Delete | Patch) -> None:
         """Change an object of Kubernetes."""
@@ -420,7 +480,7 @@ class Reconciler:
             and (key := ObjectKey.of(action.manifest)) not in observed.children
             and key not in self.memory.applied
         ]
-        found = await asyncio.gather(*(self.kube.get(ObjectKey.of(m)) for m in new))
+        found = await _all(self.kube.get_metadata(ObjectKey.of(m)) for m in new)
         for manifest, existing in zip(new, found, strict=True):
             wanted = manifest["metadata"]["ownerReferences"][0]["uid"]
             owners = (existing or {}).get("metadata", {}).get("ownerReferences") or []
@@ -435,7 +495,11 @@ class Reconciler:
         applied = await self._applied(manifest)
         generation = int(applied["metadata"].get("generation", 0))
         key = ObjectKey.of(manifest)
-        self.memory = replace(self.memory, applied={**self.memory.applied, key: generation})
+        self.memory = replace(
+            self.memory,
+            applied={**self.memory.applied, key: generation},
+            sent={**self.memory.sent, key: datetime.now(UTC)},
+        )
 
     async def _applied(self, manifest: Manifest) -> Manifest:
         """Apply, and win: entries that somebody added to a list stay, unless they are ours."""
@@ -451,11 +515,15 @@ class Reconciler:
             return await self.kube.apply(manifest)
         return applied
 
-    async def _write_status(self, body: Manifest, decided: Plan) -> None:
+    async def _write_status(self, body: Manifest, decided: Plan) -> bool:
+        """Write it if it says something new; whether it does."""
         status = decided.status.model_dump(mode="json")
-        if status != (body.get("status") or {}):
-            meta = body["metadata"]
-            await self.kube.patch_status(_key(meta), status)
+        if _stated(status) == _stated(body.get("status") or {}):
+            return False
+        meta = body["metadata"]
+        _WRITES.labels("status", "LiveConnectCluster").inc()
+        await self.kube.patch_status(_key(meta), status)
+        return True
 
     async def _fail(self, body: Manifest, reason: str, message: str, now: datetime) -> timedelta:
         meta = body["metadata"]
@@ -508,6 +576,41 @@ def _is_ready(pod: Manifest) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
+def _stated(value: Any) -> Any:
+    """A value without what is null: in a patch that removes a field, in an object it is absent."""
+    if isinstance(value, dict):
+        return {key: _stated(one) for key, one in value.items() if one is not None}
+    return [_stated(one) for one in value] if isinstance(value, list) else value
+
+
+def _wave(action: Action) -> bool | None:
+    """Whether it applies pods; None for what is done by itself, in its place."""
+    if not isinstance(action, Apply):
+        return None
+    return action.manifest["kind"] in _WORKLOADS
+
+
+async def _all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Do all at once, a few at a time; end when all have, with the first failure.
+
+    Raises:
+        KubeError: one failed.
+    """
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(task: Awaitable[T]) -> T:
+        async with limit:
+            return await task
+
+    done = await asyncio.gather(*(one(task) for task in work), return_exceptions=True)
+    found = []
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+        found.append(result)
+    return found
+
+
 def pod_view(pod: Manifest) -> PodView:
     """What a plan needs of a pod."""
     status, meta = pod.get("status", {}), pod["metadata"]
@@ -519,6 +622,7 @@ def pod_view(pod: Manifest) -> PodView:
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta.get("uid", ""),
         restarts=sum(int(c.get("restartCount", 0)) for c in status.get("containerStatuses") or []),
+        version=meta.get("resourceVersion", ""),
         revision=meta["labels"].get("controller-revision-hash", ""),
         cookie=(meta.get("annotations") or {}).get(COOKIE_ANNOTATION, ""),
         trouble=_trouble(status),
@@ -580,6 +684,7 @@ async def run(
             due = await reconciler.reconcile(body)
             try:
                 await asyncio.wait_for(wake.wait(), due.total_seconds())
+                reconciler.wake()
                 # Changes come in bursts (a StatefulSet, its pods, their endpoints): one pass for
                 # all.
                 await asyncio.sleep(0.2)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from liveconnect.controller.model.names import HTTP_PORT
 from liveconnect.controller.model.observed import BrokerView, PodView
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_SILENCE = 60.0
 _ASK = aiohttp.ClientTimeout(total=4, connect=2)
 _COMMAND = aiohttp.ClientTimeout(total=20, connect=3)
 #: A migration may take its time; it is asked to stop by itself before this (seconds).
@@ -79,17 +80,48 @@ class Brokers(Protocol):
         """Make the node read its certificates anew for the next handshakes."""
 
 
+@dataclass(frozen=True)
+class _Silence:
+    """A node that does not answer; times on the event loop's clock."""
+
+    since: float
+    asked: float
+    view: BrokerView
+
+    @property
+    def due(self) -> float:
+        """When it is asked again: after a quarter of its silence, at the latest after a minute."""
+        return self.asked + min((self.asked - self.since) / 4, _LONGEST_SILENCE)
+
+
 class HttpBrokers:
     """The brokers over HTTP, by pod IP."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
+        self._silent: dict[tuple[str, str], _Silence] = {}
 
     async def observe(self, pods: Iterable[PodView], keys: ApiKeys) -> dict[str, BrokerView]:
-        """Ask every pod that has an address, all at once."""
-        asked = [p for p in pods if p.ip and not p.deleting]
-        views = await asyncio.gather(*(self._view(p, keys) for p in asked))
+        """Ask every pod that has an address, all at once.
+
+        One that does not answer is asked ever more rarely, until anything about its pod changes.
+        """
+        asked = {(p.uid, p.version): p for p in pods if p.ip and not p.deleting}
+        self._silent = {key: known for key, known in self._silent.items() if key in asked}
+        views = await asyncio.gather(*(self._known(k, p, keys) for k, p in asked.items()))
         return {v.pod: v for v in views}
+
+    async def _known(self, key: tuple[str, str], pod: PodView, keys: ApiKeys) -> BrokerView:
+        now = asyncio.get_running_loop().time()
+        before = self._silent.get(key)
+        if before is not None and now < before.due:
+            return before.view
+        view = await self._view(pod, keys)
+        if view.reachable:
+            self._silent.pop(key, None)
+        else:
+            self._silent[key] = _Silence(before.since if before else now, now, view)
+        return view
 
     async def _view(self, pod: PodView, keys: ApiKeys) -> BrokerView:
         base = _base(pod.ip)
@@ -100,8 +132,8 @@ class HttpBrokers:
             )
         auth = _auth(keys.current if current or not other else keys.other)
         try:
-            members, listeners, metrics = await asyncio.gather(
-                self._json(f"{base}/api/v1/cluster/show", auth),
+            members = await self._json(f"{base}/api/v1/cluster/show", auth)
+            listeners, metrics = await asyncio.gather(
                 self._json(f"{base}/api/v1/listener/show", auth),
                 self._text(f"{base}/metrics"),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from kubernetes.aio import client, config
 
 from liveconnect.api.v1alpha1 import GROUP, KIND, PLURAL, TOPIC_KIND, TOPIC_PLURAL, VERSION
@@ -32,6 +33,7 @@ PLURALS = {
 }
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
 _TIMEOUT_SECONDS = 15.0
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class KubeError(Exception):
@@ -59,7 +61,11 @@ class Kube:
             config.load_incluster_config()  # type: ignore[no-untyped-call] # untyped there
         except config.ConfigException:
             await config.load_kube_config()  # type: ignore[no-untyped-call] # untyped there
-        return cls(client.ApiClient())
+        settings = client.Configuration.get_default_copy()
+        # Else every request looks for a .netrc file, on another thread; a proxy of the kubeconfig
+        # is heeded all the same.
+        settings.client_session_kwargs = {"trust_env": False}
+        return cls(client.ApiClient(settings))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -164,6 +170,18 @@ class Kube:
                 return None
             raise
 
+    async def get_metadata(self, key: ObjectKey) -> Manifest | None:
+        """Read an object's metadata, from the API server's cache; None when there is no object."""
+        query = {"resourceVersion": "0"}
+        try:
+            return await self._call(
+                "GET", path(key), what=f"read {key}", query=query, accept=_METADATA
+            )
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
+
     async def create(self, key: ObjectKey, body: Manifest) -> Manifest:
         """Make an object.
 
@@ -196,7 +214,7 @@ class Kube:
             if error.status != 404:
                 raise
 
-    async def _call(
+    async def _call(  # noqa: PLR0913 - an HTTP request, taken apart
         self,
         method: str,
         url: str,
@@ -205,26 +223,29 @@ class Kube:
         query: dict[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Manifest:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
-        request = await self._api.param_serialize(
+        # Without the body: it is JSON already, and walking through it costs more than the rest.
+        method, url, headers, *_ = await self._api.param_serialize(
             method,
             url,
             query_params=list((query or {}).items()),
             header_params=headers,
-            body=body,
             auth_settings=["BearerToken"],
         )
         try:
-            response = await self._api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            response = await self._api.call_api(
+                method, url, headers, body, _request_timeout=_TIMEOUT_SECONDS
+            )
             raw = await response.read()  # type: ignore[no-untyped-call] # untyped there
         except (OSError, TimeoutError) as error:
             raise KubeError(what, 0, f"the API server does not answer ({error})") from error
         if response.status >= 400:
             raise KubeError(what, response.status, _message(raw))
-        parsed: Manifest = json.loads(raw)
+        parsed: Manifest = msgspec.json.decode(raw)
         return parsed
 
 

@@ -23,6 +23,7 @@ from liveconnect.controller.adapters.broker import HttpBrokers
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.lease import KubeLease
 from liveconnect.controller.handlers.leadership import Leadership
+from liveconnect.controller.handlers.nothing import NoDiffs, NoProgress
 from liveconnect.controller.handlers.store import Store
 from liveconnect.controller.handlers.strays import Strays
 from liveconnect.controller.handlers.supervisor import Supervisor
@@ -47,6 +48,8 @@ CHILDREN = (
     ("policy", "v1", "poddisruptionbudgets"),
     ("networking.k8s.io", "v1", "networkpolicies"),
 )
+#: Objects that are planned and written at a time: what a pass renders is large.
+_AT_ONCE = 8
 _OURS = {"app.kubernetes.io/name": "liveconnect"}
 
 
@@ -80,6 +83,7 @@ class Controller:
         self.supervisor = Supervisor(self._reconciler)
         self._strays: Strays | None = None
         self._strays_task: asyncio.Task[None] | None = None
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._kube: Kube | None = None
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
@@ -102,14 +106,14 @@ class Controller:
                 operator_version=__version__,
             ),
             emit=emit,
+            turns=self._turns,
         )
 
     async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
         """Connect, serve health and metrics."""
         settings.persistence.finalizer = f"{GROUP}/operator"
-        prefix = f"operator.{GROUP}"
-        settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=prefix)
-        settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=prefix)
+        settings.persistence.progress_storage = NoProgress()
+        settings.persistence.diffbase_storage = NoDiffs()
         settings.scanning.disabled = True
         settings.posting.loggers = False
         for child in CHILDREN:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.marks import Mark
 
 
 class Pool(StrEnum):
@@ -28,6 +29,8 @@ class PodView:
     ready: bool
     deleting: bool
     uid: str = ""
+    version: str = ""
+    """Its `resourceVersion`: another one when anything about it has changed."""
     revision: str = ""
     """The StatefulSet's template that it was made from (`controller-revision-hash`)."""
     cookie: str = ""
@@ -130,6 +133,18 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rest:
+    """What a pass was made from that found nothing to apply."""
+
+    generation: int
+    annotations: Mapping[str, str]
+    inputs: object = field(repr=False)
+    """What was rendered from, besides the object."""
+    marks: int
+    """Of the children."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Memory:
     """What a pass remembers of the passes before it.
 
@@ -162,6 +177,10 @@ class Memory:
     applied: Mapping[ObjectKey, int] = field(default_factory=dict)
     """Children that this process applied, and the generation that they had afterwards (0 for
     kinds without one): another generation means that somebody else edited the child."""
+    sent: Mapping[ObjectKey, datetime] = field(default_factory=dict)
+    """Children that were applied and that no watch has shown yet, and when."""
+    rest: Rest | None = None
+    """What the last pass was made from, if it found nothing to apply."""
     reconciled: str = ""
     """Value of the annotation `liveconnect.io/reconcile` that the last whole pass acted on."""
 
@@ -171,6 +190,8 @@ class Observed:
     """Everything that a plan is made from."""
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
+    marks: Mapping[ObjectKey, Mark] = field(default_factory=dict)
+    """What changes when somebody edits a child; empty when that is not known."""
     pods: tuple[PodView, ...] = ()
     brokers: Mapping[str, BrokerView] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)

@@ -35,7 +35,7 @@ def why_apply(desired: Manifest, observed: Observed) -> str:
     key = ObjectKey.of(desired)
     child = observed.children.get(key)
     if child is None:
-        return "it does not exist"
+        return "" if key in observed.memory.sent else "it does not exist"
     meta, wanted = child["metadata"], desired["metadata"]
     if meta.get("deletionTimestamp"):
         return ""  # it can only be made anew once it is gone; its deletion wakes us

@@ -24,6 +24,7 @@ from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.options import plan_options
 from liveconnect.controller.planner.reasons import Reason
+from liveconnect.controller.planner.rest import is_at_rest, rest
 from liveconnect.controller.planner.rollout import Rollout, plan_rollout
 from liveconnect.controller.planner.rotation import Rotation, plan_rotation
 from liveconnect.controller.planner.sizes import Sizes, sizes
@@ -85,32 +86,21 @@ def plan(
     quiet = intent.departure is None and size.departure is None
     growth = storage.grow(cluster, names, observed, quiet=quiet)
     topics = plan_topics(cluster, names, observed, now)
-    desired = render(
-        cluster,
-        settings,
-        RenderInputs(
-            credentials=rotation.credentials,
-            replicas=intent.replicas,
-            departure=intent.departure,
-            certificates=certificates.files,
-            gateway_certificates=certificates.gateway,
-            secret_digests=secret_digests,
-            volume_sizes=growth.sizes,
-            lives=storage.lives(observed),
-            rules=topics.rules,
-        ),
+    inputs = RenderInputs(
+        credentials=rotation.credentials,
+        replicas=intent.replicas,
+        departure=intent.departure,
+        certificates=certificates.files,
+        gateway_certificates=certificates.gateway,
+        secret_digests=secret_digests,
+        volume_sizes=growth.sizes,
+        lives=storage.lives(observed),
+        rules=topics.rules,
     )
-    asked = cluster.reconcile not in {"", observed.memory.reconciled}
-    forced = f"{RECONCILE_ANNOTATION} asks for it" if asked else ""
-    applies = [
-        Apply(manifest, why)
-        for manifest in desired
-        if (why := why_apply(manifest, observed) or forced)
-    ]
+    children = _children(cluster, settings, inputs, observed)
     step = _drain(intent, size, budget, names, observed, membership, now)
     actions: tuple[Action, ...] = (
-        *applies,
-        *_prunes(desired, observed),
+        *children,
         *_stale_claims(names, intent.replicas, observed),
         *membership.actions,
         *((step.action,) if step.action else ()),
@@ -134,6 +124,7 @@ def plan(
         recommendations=size.scale.recommendations if size.scale else (),
         reloads=certificates.reloads,
         refreshes=remember_refreshes(observed.memory, topics, now),
+        rest=None if children or observed.memory.sent else rest(cluster, inputs, observed),
     )
     events = () if cluster.paused else announce(names, size, intent, actions, observed)
     if rotation.restarting:
@@ -162,6 +153,23 @@ def plan(
     calm = not actions and idle and not _under_way(intent, rollout, status)
     pace = CALM if calm else _pace(size)
     return Plan(actions, status, news, pace, memory, rotation.credentials, topics.statuses)
+
+
+def _children(
+    cluster: Cluster, settings: RenderSettings, inputs: RenderInputs, observed: Observed
+) -> tuple[Apply | Delete, ...]:
+    """What makes the children what they ought to be."""
+    asked = cluster.reconcile not in {"", observed.memory.reconciled}
+    forced = f"{RECONCILE_ANNOTATION} asks for it" if asked else ""
+    if not forced and is_at_rest(cluster, inputs, observed):
+        return ()
+    desired = render(cluster, settings, inputs)
+    applies = [
+        Apply(manifest, why)
+        for manifest in desired
+        if (why := why_apply(manifest, observed) or forced)
+    ]
+    return (*applies, *_prunes(desired, observed))
 
 
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:

@@ -54,6 +54,13 @@ class Operator:
             text: str = answer.read().decode()
             return text
 
+    def metric(self, name: str) -> float:
+        """Sum of a metric's series."""
+        url = f"http://127.0.0.1:{self._port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
+
     def kill(self) -> None:
         """End it without warning."""
         if self._process is not None:

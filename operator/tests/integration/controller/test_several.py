@@ -138,10 +138,32 @@ def test_operators_of_different_namespaces_leave_each_others_objects_alone(
         start(name, namespaces=name)
     for kube in (shop, chat):
         kube.apply(cluster(f"of-{kube.namespace}"))
-        eventually(partial(made, kube), within=45)
+        eventually(partial(made, kube), within=90)
     # With its own operator away, nobody repairs what the other one could see.
     assert {*apps(shop)} == {"of-shop-auth", "of-shop-gateway"}
     assert {*apps(chat)} == {"of-chat-auth", "of-chat-gateway"}
+
+
+def test_at_rest_no_request_writes(shop: Kube, start: Start, eventually: Eventually) -> None:
+    """Not even one that would change nothing."""
+    operator = start("only")
+    shop.apply(cluster())
+    eventually(lambda: shop.names("deployments"), within=90)
+    pokes = iter(range(1000))
+
+    def passes(more: int) -> bool:
+        enough = operator.metric("liveconnect_controller_passes_total") + more
+        for _ in range(more):
+            shop("annotate", "lcc", "demo", f"test/poke={next(pokes)}", "--overwrite")
+        eventually(lambda: operator.metric("liveconnect_controller_passes_total") >= enough, 30)
+        return True
+
+    def is_quiet() -> bool:
+        before = operator.metric("liveconnect_controller_writes_total")
+        return passes(3) and operator.metric("liveconnect_controller_writes_total") == before
+
+    eventually(is_quiet, within=90)
+    assert is_quiet()
 
 
 def made(kube: Kube) -> bool:

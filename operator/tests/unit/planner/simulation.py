@@ -25,6 +25,7 @@ from liveconnect.controller.model.actions import (
 )
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey, digest
+from liveconnect.controller.model.marks import mark
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import (
     BrokerView,
@@ -149,6 +150,7 @@ class World:
         claims = {self.names.claim(pod): f"claim-{pod}" for pod in self.disks}
         return Observed(
             children=self.children,
+            marks={key: mark(child) for key, child in self.children.items()},
             pods=pods,
             brokers=views,
             claims=claims,
@@ -219,7 +221,9 @@ class World:
                 self.drop(node)
 
     def configure(self, action: SetOptions) -> None:
-        life = next(p.life for p in self.observe().pods if p.name == action.pod)
+        life = next((p.life for p in self.observe().pods if p.name == action.pod), None)
+        if life is None or action.pod not in self.running:
+            return  # it has gone in the same pass: nobody answers
         given = {**self.memory.options, life: digest(action.options)}
         self.memory = replace(self.memory, options=given)
         self.options[action.pod] = dict(action.options)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveconnect.api.v1alpha1 import Cluster
-from liveconnect.controller.model.actions import Action, Apply, Delete, JoinNode, Patch
+from liveconnect.controller.model.actions import Action, Apply, Delete, JoinNode, Patch, SetOptions
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import LIFE_ANNOTATION, RETIRED_ANNOTATION
 from liveconnect.controller.model.observed import Observed, Pool, VolumeView
@@ -162,7 +162,7 @@ def settled(storage: dict[str, Any], subscribers: int = 2, publishers: int = 2) 
 
 
 def kinds(world: World) -> list[str]:
-    return [type(a).__name__ for a in world.log if not isinstance(a, Apply)]
+    return [type(a).__name__ for a in world.log if not isinstance(a, Apply | SetOptions)]
 
 
 def resized(world: World) -> list[str]:

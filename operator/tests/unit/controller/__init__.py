@@ -1,0 +1,1 @@
+"""The controller's shell, where no API server is needed."""
