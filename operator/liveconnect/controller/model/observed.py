@@ -132,6 +132,17 @@ class Cut:
     clients: int
 
 
+@dataclass(frozen=True)
+class Migration:
+    """A leaving node's queues on their way to the others."""
+
+    node: str
+    queues: int
+    """How many were left when they had become fewer last."""
+    at: datetime
+    """When that was."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rest:
     """What a pass was made from that found nothing to apply."""
@@ -156,6 +167,7 @@ class Memory:
     """Pods whose join was asked for, and when."""
     refusals: Mapping[str, int] = field(default_factory=dict)
     """Uids of pods whose join was refused, and how often."""
+    migration: Migration | None = None
     cuts: tuple[Cut, ...] = ()
     """Clients that were disconnected for a drain lately, oldest first."""
     options: Mapping[str, str] = field(default_factory=dict)

@@ -30,10 +30,14 @@ from liveconnect.controller.model.observed import (
     BrokerView,
     Cut,
     Memory,
+    Migration,
     Observed,
     PodView,
     Pool,
 )
+
+#: A migration whose queues have not become fewer for this long is asked for again.
+MIGRATION_PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,22 @@ def _leave(  # noqa: PLR0913 - the pass, taken apart
         return DrainStep(SuspendNode(pod=pod.name, node=node), memory)
     if _has_clients(departure, view, budget, now):
         return _batch(departure, view, budget, node, observed, memory, now)
-    return DrainStep(EvacuateNode(via=others[0], node=node), memory)
+    return _evacuate(node, view, others[0], memory, now)
+
+
+def _evacuate(node: str, view: BrokerView, via: str, memory: Memory, now: datetime) -> DrainStep:
+    """Ask for the migration once; again only when it has stood still.
+
+    Asked while it runs, VerneMQ starts a second one beside it, and messages come twice (recorded).
+    """
+    before = memory.migration
+    if before is not None and before.node == node:
+        if view.queues < before.queues:
+            return DrainStep(None, replace(memory, migration=Migration(node, view.queues, now)))
+        if now - before.at < MIGRATION_PATIENCE:
+            return DrainStep(None, memory)
+    begun = replace(memory, migration=Migration(node, view.queues, now))
+    return DrainStep(EvacuateNode(via=via, node=node), begun)
 
 
 def _restart(  # noqa: PLR0913 - the pass, taken apart

@@ -102,12 +102,13 @@ def plan(
     actions: tuple[Action, ...] = (
         *children,
         *_stale_claims(names, intent.replicas, observed),
+        # Before any pod goes in this pass.
+        *plan_options(cluster, observed),
         *membership.actions,
         *((step.action,) if step.action else ()),
         *_replacements(names, intent, rollout, membership),
         *certificates.actions,
         *rotation.actions,
-        *plan_options(cluster, observed),
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
         *topics.refreshes,
@@ -118,6 +119,7 @@ def plan(
     memory = replace(
         membership.memory,
         cuts=step.memory.cuts if actions else observed.memory.cuts,
+        migration=None if cluster.paused else step.memory.migration,
         revisions=rollout.revisions or {},
         options=_of_living(observed.memory.options, observed),
         samples=_samples(observed, now),

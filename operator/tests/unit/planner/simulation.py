@@ -100,6 +100,9 @@ class World:
     connections: dict[str, int] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     status: Manifest = field(default_factory=dict)
+    stuck: bool = False
+    """Whether migrations do not come to an end."""
+    queues: dict[str, int] = field(default_factory=dict)
     made: int = 0
     options: dict[str, dict[str, str]] = field(default_factory=dict)
     """What each node was told to run with."""
@@ -131,6 +134,7 @@ class World:
                 members=members,
                 suspended=pod in self.suspended,
                 connections=self.connections.get(pod, 0),
+                queues=self.queues.get(pod, 0),
             )
         pods = tuple(
             PodView(
@@ -212,6 +216,8 @@ class World:
             case EvacuateNode(_, node):
                 pod = self.names.pod_of(node)
                 assert pod in self.suspended, "clients would come back at once"
+                if self.stuck:
+                    return
                 self.drop(node)
                 self.disks[pod] = Disk({node}, dirty=True)
                 self.suspended.discard(pod)

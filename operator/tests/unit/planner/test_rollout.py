@@ -6,7 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from liveconnect.controller.model.actions import Delete, DisconnectClients, ForgetNode, JoinNode
+from liveconnect.controller.model.actions import (
+    Delete,
+    DisconnectClients,
+    EvacuateNode,
+    ForgetNode,
+    JoinNode,
+)
 from liveconnect.controller.model.observed import Memory, Pool
 from liveconnect.controller.planner.rollout import SETTLE
 from tests.unit.planner.simulation import Disk, World, parse
@@ -231,3 +237,22 @@ def test_the_event_names_the_field(amnesia: bool) -> None:
         "publisher pool restarts node by node: containers[vernemq].image: broker:1 → broker:2",
         "subscriber pool restarts node by node: containers[vernemq].image: broker:1 → broker:2",
     ]
+
+
+def test_a_migration_is_asked_for_again_only_when_it_stands_still() -> None:
+    """Two at once would deliver messages twice (recorded)."""
+    world = settled(subscribers=3)
+    world.cluster = parse({"replicas": 2}, generation=2)
+    world.stuck = True
+    world.queues = {"demo-subscriber-2": 400}
+    asked = []
+    for second in range(110):
+        if any(isinstance(a, EvacuateNode) for a in world.step().actions):
+            asked.append(second)
+        if second < 40:
+            world.queues["demo-subscriber-2"] -= 5  # it moves, slowly
+    assert len(asked) == 3
+    assert asked[1] - 40 >= 25, "it was moving"
+    world.stuck = False
+    world.settle()
+    assert world.replicas(Pool.SUBSCRIBER) == 2
