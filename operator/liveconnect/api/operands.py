@@ -106,6 +106,23 @@ class Publisher(ApiModel):
     set."""
 
 
+class Connects(ApiModel):
+    """How fast one replica of the auth service lets devices in."""
+
+    per_second_per_node: float = 500.0
+    """Its share of a node's bound."""
+    per_second: float | None = None
+    """Its share of the cluster's bound, if there is one."""
+    pool_share: float = 100.0
+    """Its share of the connections that a node has for this hook (VerneMQ: 100)."""
+    priority_claim: str = ""
+    """Claim that says a device's class."""
+    first: tuple[str, ...] = ()
+    """Values of those who go first."""
+    last: tuple[str, ...] = ()
+    """Values of those who go last."""
+
+
 class BrokerAccess(ApiModel):
     """How the auth service asks the brokers who is connected."""
 
@@ -177,6 +194,8 @@ class AuthConfig(ApiModel):
     """File with the store's URL, password included."""
     presence: PresenceOptions = PresenceOptions()
     """How presence is kept and told."""
+    connects: Connects = Connects()
+    """How fast devices are let in when many come at once."""
     brokers: BrokerAccess | None = None
     """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
 

@@ -44,8 +44,8 @@ def _service(field: str, container: str) -> Operand:
         container=container,
         image="it is the operator's own",
         volumes=(
-            "config", "api-access", "presence", "broker", "broker-token", "tls", "jwks-", "secret",
-            "data",
+            "config", "api-access", "presence", "broker", "broker-token", "tls", "jwks-",
+            "introspection-", "secret", "data",
         ),
         paths=("/etc/liveconnect", "/var/run/secrets", "/var/lib/liveconnect"),
         variables=(

@@ -49,6 +49,13 @@ MAX_REMEMBERED: Final = 100_000
 """Verified tokens that are remembered at most; about 2 KiB each with a dozen claims."""
 
 
+REFUSED_SECONDS: Final = 30.0
+"""How long it is remembered that a token is bad, so that a loop of it costs next to nothing."""
+MAX_REFUSED: Final = 20_000
+
+_COSTLY: Final = frozenset({TokenFault.SIGNATURE, TokenFault.AUDIENCE, TokenFault.EXPIRED})
+"""Faults that are found only after the signature was looked at, and that time does not cure."""
+
 NEWS_MAY_HELP: Final = frozenset(
     {TokenFault.KEY, TokenFault.KEYS_UNAVAILABLE, TokenFault.NOT_ASKED_YET}
 )
@@ -86,6 +93,12 @@ class _Remembered(msgspec.Struct, frozen=True, eq=False, gc=False):
     generation: int
 
 
+class _Refusal(msgspec.Struct, frozen=True, eq=False, gc=False):
+    fault: TokenFault
+    until: float
+    keys: tuple[int, ...]
+
+
 class TokenVerifier:
     """Verifies the tokens of several issuers."""
 
@@ -93,6 +106,7 @@ class TokenVerifier:
         self._issuers = tuple(issuers)
         self._max_remembered = max_remembered
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._refused: OrderedDict[bytes, _Refusal] = OrderedDict()
         self.hits = 0
         """Checks that were answered from memory."""
         self.misses = 0
@@ -113,8 +127,15 @@ class TokenVerifier:
         remembered = self._remembered.get(digest)
         if remembered is not None:
             return self._check_remembered(digest, remembered, token, now)
+        refusal = self._refused.get(digest)
+        if refusal is not None and now < refusal.until and refusal.keys == self._generations():
+            self.hits += 1
+            return refusal.fault
         self.misses += 1
-        return self._check_anew(digest, token, now)
+        result = self._check_anew(digest, token, now)
+        if result in _COSTLY:
+            self._remember_refusal(digest, result, now)
+        return result
 
     async def check_with_news(self, token: str | None, now: float) -> Verified | TokenFault:
         """Verify a token; where its key is not known, ask for news of the keys first."""
@@ -170,6 +191,16 @@ class TokenVerifier:
                 self._remember(digest, _Remembered(result, issuer, issuer.keys.generation))
                 return result
         return result
+
+    def _remember_refusal(self, digest: bytes, fault: TokenFault, now: float) -> None:
+        self._refused[digest] = _Refusal(fault, now + REFUSED_SECONDS, self._generations())
+        self._refused.move_to_end(digest)
+        if len(self._refused) > MAX_REFUSED:
+            self._refused.popitem(last=False)
+
+    def _generations(self) -> tuple[int, ...]:
+        """Return what changes with every key set."""
+        return tuple(issuer.keys.generation for issuer in self._issuers)
 
     def _remember(self, digest: bytes, entry: _Remembered) -> None:
         self._remembered[digest] = entry

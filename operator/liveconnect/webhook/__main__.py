@@ -16,11 +16,13 @@ from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer, Operations
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import TokenVerifier
+from liveconnect.webhook.adapters.brokers import Brokers
 from liveconnect.webhook.adapters.rule_file import RuleFile
 from liveconnect.webhook.bearer import Bearers
 from liveconnect.webhook.changestream import ChangeStream
 from liveconnect.webhook.clientroutes import ClientRoutes
 from liveconnect.webhook.clients import Clients
+from liveconnect.webhook.gate import Gate
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
 from liveconnect.webhook.issuers import (
@@ -40,6 +42,12 @@ _FLUSH_SECONDS: Final = 5.0
 _log = get_logger(__name__)
 
 
+def make_gate(config: AuthConfig, session: aiohttp.ClientSession) -> Gate:
+    """Return what lets devices in one after the other."""
+    brokers = None if config.brokers is None else Brokers(session, config.brokers)
+    return Gate(config.connects, brokers)
+
+
 async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
     """Run the service until SIGTERM.
 
@@ -57,7 +65,9 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         revoking = Revoking.of(config, session, presence.connection, verifier, names)
         identities = Identities(verifier, servers)
         rules = RuleFile(settings.config_file, config)
-        auth = AuthHooks(identities, rules.policy, revoking.enforcement, time.time, random.random)
+        gate = make_gate(config, session)
+        sessions = revoking.enforcement
+        auth = AuthHooks(identities, rules.policy, sessions, gate, time.time, random.random)
         rules.on_change(auth.use)
 
         def why_not() -> str | None:
@@ -78,7 +88,7 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         # presence or keys quietly stand still.
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
-            works = (*presence.background(), *revoking.work(), rules.follow())
+            works = (*presence.background(), *revoking.work(), gate.run(), rules.follow())
             background += [tasks.create_task(work) for work in works]
             await _listen(routes, draining, settings)
             await presence.queue.flush(_FLUSH_SECONDS)

@@ -25,6 +25,7 @@ from liveconnect.webhook.contract import (
     connect_allowed,
     subscribe_answer,
 )
+from liveconnect.webhook.gate import Gate, Held
 from liveconnect.webhook.identities import Identities
 from liveconnect.webhook.presence import Event, EventKind
 
@@ -67,6 +68,7 @@ class AuthHooks:
         identities: Identities,
         policy: Policy,
         sessions: Sessions,
+        gate: Gate,
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
@@ -76,12 +78,14 @@ class AuthHooks:
             identities: say who a user name stands for.
             policy: decides.
             sessions: know what is revoked, and note who is let in.
+            gate: says when.
             clock: returns seconds since the epoch.
             jitter: returns a number between 0 and 1, another one each time.
         """
         self._identities = identities
         self._policy = policy
         self._sessions = sessions
+        self._gate = gate
         self._clock = clock
         self._jitter = jitter
 
@@ -89,20 +93,20 @@ class AuthHooks:
         """Decide by another policy from now on."""
         self._policy = policy
 
-    def answer_now(self, call: Call, body: AuthBody) -> bytes | None:
+    def answer_now(self, call: Call, body: AuthBody) -> bytes | Held | None:
         """Return the answer; None if somebody has to be asked first."""
         identity = self._identities.check(body.username, self._clock())
         if isinstance(identity, TokenFault) and identity in NEWS_MAY_HELP:
             return None
         return self._decide(call, body, identity)
 
-    async def answer(self, call: Call, body: AuthBody) -> bytes:
+    async def answer(self, call: Call, body: AuthBody) -> bytes | Held:
         """Return the answer after asking whoever knows."""
         return self._decide(
             call, body, await self._identities.check_with_news(body.username, self._clock())
         )
 
-    def _decide(self, call: Call, body: AuthBody, identity: Verified | TokenFault) -> bytes:
+    def _decide(self, call: Call, body: AuthBody, identity: Verified | TokenFault) -> bytes | Held:
         if isinstance(identity, Verified) and self._sessions.covers(
             identity, body.client_id, self._clock()
         ):
@@ -115,18 +119,28 @@ class AuthHooks:
             return self._subscribe(call, body, identity)
         return _refuse(call, body.client_id, Reason.ENHANCED_AUTH)
 
-    def _connect(self, call: Call, body: RegisterBody, identity: Verified | TokenFault) -> bytes:
+    def _connect(
+        self, call: Call, body: RegisterBody, identity: Verified | TokenFault
+    ) -> bytes | Held:
         decision = self._policy.connect(
             call.pool, body.client_id, identity, self._clock(), self._jitter()
         )
         if isinstance(decision, Refused):
-            return _refuse(call, body.client_id, decision.reason)
+            return self._keep_out(call, body, decision.reason)
+        if isinstance(identity, TokenFault):  # the policy refuses these; were it to forget, not we
+            return self._keep_out(call, body, identity)
         if not can_be_named(body.client_id):
-            return _refuse(call, body.client_id, Reason.CLIENT_ID_CHARACTERS)
-        if isinstance(identity, Verified):
-            self._sessions.admitted(body.client_id, identity)
+            return self._keep_out(call, body, Reason.CLIENT_ID_CHARACTERS)
+        self._sessions.admitted(body.client_id, identity)
         audit.allowed(call.hook, call.pool)
-        return connect_allowed(decision.lifetime_seconds)
+        answer = connect_allowed(decision.lifetime_seconds)
+        # Backends are few, and devices wait for what they publish.
+        paced = call.pool is Pool.SUBSCRIBER
+        return self._gate.admit(call.node, identity, answer) if paced else answer
+
+    def _keep_out(self, call: Call, body: RegisterBody, reason: str) -> bytes | Held:
+        answer = _refuse(call, body.client_id, reason)
+        return self._gate.refuse((body.client_id, hash(body.username)), reason, answer)
 
     def _publish(self, call: Call, body: PublishBody, identity: Verified | TokenFault) -> bytes:
         decision = self._policy.publish(call.pool, identity, body)

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Coroutine
-from functools import lru_cache
-from typing import Any, Final, cast
+from functools import lru_cache, partial
+from typing import Final, cast
 
 from liveconnect.common.policy import Pool
 from liveconnect.common.problem import Problem
-from liveconnect.common.server import Handler, Operations, Request, Response, Stream
+from liveconnect.common.server import Answer, Handler, Operations, Pending, Request, Response
 from liveconnect.webhook import audit, revocation_api
 from liveconnect.webhook.clientroutes import ClientRoutes
 from liveconnect.webhook.contract import (
     AUTH_HOOKS,
+    CONNECT_HOOKS,
     PRESENCE_HOOKS,
     Hook,
     HookBodyError,
     parse_body,
 )
+from liveconnect.webhook.gate import Held
 from liveconnect.webhook.hooks import AuthBody, AuthHooks, Call, PresenceBody, PresenceHooks
 from liveconnect.webhook.revocation_api import RevocationApi
 
 _HOOK_PATH: Final = re.compile(
-    r"/hooks/(auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"
+    r"/hooks/(connect|auth|presence)/(publisher|subscriber)/([a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?)"
 )
 _HOOKS: Final = "/hooks/"
-_HOOKS_OF: Final = {"auth": AUTH_HOOKS, "presence": PRESENCE_HOOKS}
-
-Answer = Response | Coroutine[Any, Any, Response | Stream]
+_HOOKS_OF: Final = {
+    "connect": CONNECT_HOOKS,
+    "auth": AUTH_HOOKS,  # those of `connect` too, for brokers with an older configuration
+    "presence": PRESENCE_HOOKS,
+}
 
 
 @lru_cache(maxsize=4096)
 def _parse_call(path: str, hook_name: bytes) -> tuple[str, Call]:
     match = _HOOK_PATH.fullmatch(path)
     if match is None:
-        raise Problem(404, "no such endpoint: /hooks/{auth|presence}/{pool}/{node}")
+        raise Problem(404, "no such endpoint: /hooks/{connect|auth|presence}/{pool}/{node}")
     purpose, pool, node = match.groups()
     try:
         hook = Hook(hook_name.decode("ascii", "replace"))
@@ -91,18 +94,26 @@ class Routes:
         except HookBodyError as error:
             raise Problem(400, f"not a body of {call.hook.value}: {error}") from None
         if purpose == "presence":
-            answer: bytes | None = self._presence.take(call, cast("PresenceBody", body))
+            answer: bytes | Held | None = self._presence.take(call, cast("PresenceBody", body))
         else:
             answer = self._auth.answer_now(call, cast("AuthBody", body))
         if answer is None:
             return self._call_later(call, cast("AuthBody", body), began)
-        audit.answered(call.hook, time.perf_counter() - began)
-        return Response(answer)
+        if isinstance(answer, Held):
+            return Pending(answer.future, partial(_respond, call, began, answer.content))
+        return _respond(call, began, answer)
 
     async def _call_later(self, call: Call, body: AuthBody, began: float) -> Response:
         answer = await self._auth.answer(call, body)
-        audit.answered(call.hook, time.perf_counter() - began)
-        return Response(answer)
+        if isinstance(answer, Held):
+            await answer.future
+            answer = answer.content
+        return _respond(call, began, answer)
+
+
+def _respond(call: Call, began: float, content: bytes) -> Response:
+    audit.answered(call.hook, time.perf_counter() - began)
+    return Response(content)
 
 
 def hooks_only(routes: Routes) -> Handler:

@@ -4,6 +4,8 @@ from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.auth import (
     Algorithm,
     Auth,
+    ConnectPriority,
+    Connects,
     Introspection,
     Jwt,
     Revoker,
@@ -114,6 +116,8 @@ __all__ = [
     "ClusterReference",
     "Condition",
     "ConditionStatus",
+    "ConnectPriority",
+    "Connects",
     "Container",
     "Delegation",
     "Disruption",

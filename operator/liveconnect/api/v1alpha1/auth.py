@@ -41,6 +41,7 @@ class SecretKeyReference(ApiModel):
 
 #: Name of a claim at the top of a token.
 ClaimName = Annotated[str, Field(min_length=1, max_length=253)]
+ClaimValue = Annotated[str, Field(min_length=1, max_length=253)]
 _Audience = Annotated[str, Field(min_length=1, max_length=1024)]
 _Url = Field(pattern=r"^https?://[^\s]+$", max_length=2048)
 
@@ -112,6 +113,32 @@ class TokenProvider(ApiModel):
     """Opaque access tokens."""
 
 
+class ConnectPriority(ApiModel):
+    """Who is let in first when many come at once."""
+
+    claim: ClaimName
+    """The claim that says a device's class: a string, or a list of strings."""
+    first: Annotated[list[ClaimValue], Field(max_length=32)] = []
+    """Values of those who go first."""
+    last: Annotated[list[ClaimValue], Field(max_length=32)] = []
+    """Values of those who go last; the others are between."""
+
+
+class Connects(ApiModel):
+    """How fast devices are let in when many come at once, as after an outage.
+
+    Who has to wait gets its CONNACK a bit later, three seconds at most, and is never refused for
+    it. Bounds are raised while more wait than the brokers would keep.
+    """
+
+    perSecondPerNode: Annotated[int, Field(ge=10, le=100_000)] = 500
+    """Devices that a node gets in a second; a node that has just started, a quarter at first."""
+    perSecond: Annotated[int | None, Field(ge=10, le=1_000_000)] = None
+    """Devices that all nodes together get in a second; as many as the nodes may when not set."""
+    priority: ConnectPriority | None = None
+    """Who is let in first; nobody when not set."""
+
+
 class Revoker(ApiModel):
     """A backend that may revoke tokens."""
 
@@ -136,3 +163,5 @@ class Auth(ApiModel):
     """Namespaces whose `LiveConnectTopic` objects may state further rules, and how far."""
     revokers: Annotated[list[Revoker], Field(max_length=100)] = []
     """Who may revoke tokens (`/v1/revocations` of the auth service); nobody else may."""
+    connects: Connects = Connects()
+    """How fast devices are let in."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from liveconnect.api import operands
 from liveconnect.api.operands import (
     BROKER_TLS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
@@ -58,6 +59,11 @@ AUTH_HOOKS = tuple(
     for act in ("register", "publish", "subscribe")
     for version in ("", "_m5")
 )
+#: Hooks that may be held back, so that many clients do not come at once: they have a URL, and so
+#: the brokers' connections to it, of their own, or live sessions would wait behind newcomers.
+CONNECT_HOOKS = ("auth_on_register", "auth_on_register_m5")
+#: VerneMQ's `pool_max_connections`: connections for each URL.
+_HOOK_CONNECTIONS = 100
 #: No on_register_m5 is left out: an MQTT 5 client would never be online.
 PRESENCE_HOOKS = (
     "on_register",
@@ -123,11 +129,12 @@ def listeners(cluster: Cluster, pool: Pool) -> list[Listener]:
 def hooks(names: Names, pool: Pool) -> list[Hook]:
     """The hooks of a pool's nodes.
 
-    Authentication and presence have endpoints, and so connection pools in the broker, of their
-    own; the URL carries what the bodies do not: pool and node.
+    Connects, publishes and subscribes, and presence have endpoints, and so connection pools in the
+    broker, of their own; the URL carries what the bodies do not: pool and node.
     """
     base = f"http://{names.host(names.auth)}:{HOOKS_PORT}/hooks"
-    plans = [("auth", AUTH_HOOKS)]
+    asking = tuple(hook for hook in AUTH_HOOKS if hook not in CONNECT_HOOKS)
+    plans = [("connect", CONNECT_HOOKS), ("auth", asking)]
     if pool is Pool.SUBSCRIBER:
         plans.append(("presence", PRESENCE_HOOKS))
     return [
@@ -260,6 +267,20 @@ def presence_options(presence: Presence) -> PresenceOptions:
     )
 
 
+def connects(cluster: Cluster) -> operands.Connects:
+    """What one pod of the auth service may let in: brokers spread their requests over all pods."""
+    spec, replicas = cluster.spec.auth.connects, cluster.spec.auth.replicas
+    first_class = spec.priority
+    return operands.Connects(
+        per_second_per_node=spec.perSecondPerNode / replicas,
+        per_second=None if spec.perSecond is None else spec.perSecond / replicas,
+        pool_share=_HOOK_CONNECTIONS / replicas,
+        priority_claim=first_class.claim if first_class else "",
+        first=tuple(first_class.first) if first_class else (),
+        last=tuple(first_class.last) if first_class else (),
+    )
+
+
 def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> AuthConfig:
     """The auth service's file.
 
@@ -286,6 +307,7 @@ def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> 
         ],
         revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
         presence=presence_options(cluster.spec.presence),
+        connects=connects(cluster),
         brokers=broker_access(names),
     )
 

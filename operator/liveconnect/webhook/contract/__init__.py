@@ -21,10 +21,11 @@ from liveconnect.webhook.contract.bodies import (
     can_be_named,
     parse_body,
 )
-from liveconnect.webhook.contract.hooks import AUTH_HOOKS, PRESENCE_HOOKS, Hook
+from liveconnect.webhook.contract.hooks import AUTH_HOOKS, CONNECT_HOOKS, PRESENCE_HOOKS, Hook
 
 __all__ = [
     "AUTH_HOOKS",
+    "CONNECT_HOOKS",
     "OK",
     "PRESENCE_HOOKS",
     "REFUSED",

@@ -51,6 +51,9 @@ AUTH_HOOKS: Final = frozenset(
 )
 """Hooks that ask for a decision."""
 
+CONNECT_HOOKS: Final = frozenset({Hook.AUTH_ON_REGISTER, Hook.AUTH_ON_REGISTER_M5})
+"""Those of them that ask whether a client may come in."""
+
 PRESENCE_HOOKS: Final = frozenset(
     {
         Hook.ON_REGISTER,

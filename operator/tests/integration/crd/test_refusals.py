@@ -326,6 +326,18 @@ BAD: list[tuple[str, Any, str, str]] = [
         "spec.auth.revokers[0].serviceAccount.name",
         "Required",
     ),
+    (
+        "spec.auth.connects.perSecondPerNode",
+        5,
+        "spec.auth.connects.perSecondPerNode",
+        "greater than or equal to 10",
+    ),
+    (
+        "spec.auth.connects",
+        {"priority": {"first": ["gold"]}},
+        "spec.auth.connects.priority.claim",
+        "Required",
+    ),
     # topics
     *(
         ("spec.auth.topics", [{"filter": text, "allow": ["subscribe"]}], field, words)

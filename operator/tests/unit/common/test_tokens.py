@@ -347,3 +347,35 @@ async def test_two_issuers_of_one_name_are_told_apart_by_audience() -> None:
 
 async def test_an_issuer_whose_name_is_not_known_yet_verifies_nothing() -> None:
     assert (await loaded(name=lambda: None)).check(sign(), NOW) is TokenFault.ISSUER
+
+
+# --- what is remembered of bad tokens
+
+
+async def test_a_bad_signature_is_found_once() -> None:
+    verifier = await loaded()
+    token = sign(OTHER_RSA)
+    for _ in range(3):
+        assert verifier.check(token, NOW) is TokenFault.SIGNATURE
+    assert (verifier.hits, verifier.misses) == (2, 1)
+    assert verifier.check(token, NOW + 31) is TokenFault.SIGNATURE
+    assert verifier.misses == 2
+
+
+async def test_new_keys_give_a_refused_token_another_chance() -> None:
+    source = Source(RSA)
+    one = issuer(source)
+    await one.keys.refresh()
+    verifier = TokenVerifier([one])
+    token = sign(OTHER_RSA)
+    assert verifier.check(token, NOW) is TokenFault.SIGNATURE
+    source.keys = [OTHER_RSA]
+    await one.keys.refresh()
+    assert isinstance(verifier.check(token, NOW), Verified)
+
+
+async def test_a_token_that_is_too_young_is_not_remembered_as_bad() -> None:
+    verifier = await loaded()
+    token = sign(nbf=NOW + 10)
+    assert verifier.check(token, NOW) is TokenFault.NOT_YET_VALID
+    assert isinstance(verifier.check(token, NOW + 6), Verified)
