@@ -230,6 +230,8 @@ class GatewayConfig(ApiModel):
     """Host name of the publisher pool's Service."""
     broker_port: int = 1883
     """Its MQTT port."""
+    broker_nodes: str = ""
+    """Host name that resolves to each of its ready nodes."""
     broker_tls: BrokerTls | None = None
     """How the publishers are known and who we are; plain MQTT when not set."""
     token_file: str = TOKEN_FILE

@@ -51,6 +51,8 @@ def make_link(config: GatewayConfig) -> PahoLink:
             name=os.environ.get("POD_NAME") or socket.gethostname(),
             window=config.max_inflight,
             tls=config.broker_tls,
+            nodes=config.broker_nodes,
+            turn=Peers.of(config.replicas, os.environ.get("POD_NAME", "")).own,
         )
     )
     metrics.LINK_UP.set_function(lambda: float(link.why_down() is None))

@@ -62,6 +62,11 @@ class Names:
         return f"{self.cluster}-gateway"
 
     @property
+    def publisher_nodes(self) -> str:
+        """The headless Service that resolves to the publisher pool's ready nodes."""
+        return f"{self.cluster}-publisher-nodes"
+
+    @property
     def gateway_pods(self) -> str:
         """The headless Service that gives every pod of the gateway its DNS name."""
         return f"{self.cluster}-gateway-pods"

@@ -129,6 +129,7 @@ def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[st
     return [
         ("broker", brokers.nodes_service(names)),
         *((pool.value, brokers.pool_service(cluster, names, pool)) for pool in Pool),
+        ("publisher", brokers.publisher_nodes_service(cluster, names)),
         ("auth", services.http_service(names, names.auth, "auth")),
         ("gateway", services.http_service(names, names.gateway, "gateway")),
         ("gateway", services.gateway_pods_service(names)),

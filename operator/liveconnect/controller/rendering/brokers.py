@@ -83,6 +83,17 @@ def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
     )
 
 
+def publisher_nodes_service(cluster: Cluster, names: Names) -> Manifest:
+    """The headless Service of the publisher nodes that are ready.
+
+    Of no others: who connects to a node before it has joined keeps it from joining.
+    """
+    pool = Pool.PUBLISHER
+    ports = [{"name": i.name, "port": i.port} for i in configuration.listeners(cluster, pool)]
+    selector = names.selector(pool.value)
+    return service(names.publisher_nodes, ports, selector, headless=True, unready=False)
+
+
 def budget(names: Names, pool: Pool) -> Manifest:
     """At most one node of a pool is evicted at a time."""
     return render_manifest(

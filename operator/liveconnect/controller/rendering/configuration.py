@@ -331,6 +331,7 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     config = GatewayConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
         broker_host=names.host(names.pool(Pool.PUBLISHER)),
+        broker_nodes=names.host(names.publisher_nodes),
         broker_port=MQTTS_PORT if tls else MQTT_PORT,
         broker_tls=_broker_tls(tls) if tls else None,
         presence_url=f"http://{names.host(names.auth)}:{SERVICE_PORT}",

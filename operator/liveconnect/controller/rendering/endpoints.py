@@ -11,7 +11,13 @@ Port = dict[str, Any]
 
 
 def service(
-    name: str, ports: list[Port], selector: dict[str, str], *, headless: bool = False, **extra: Any
+    name: str,
+    ports: list[Port],
+    selector: dict[str, str],
+    *,
+    headless: bool = False,
+    unready: bool = True,
+    **extra: Any,
 ) -> Manifest:
     """A Service; a ClusterIP unless `extra` says otherwise.
 
@@ -20,7 +26,8 @@ def service(
         ports: `name` and `port` each; `target` where the pod's port is another, `node_port` where
             it is chosen by the user.
         selector: Labels of the pods.
-        headless: Whether it only gives pods their DNS names, also before they are ready.
+        headless: Whether it only gives pods their DNS names.
+        unready: Whether a headless one does so before they are ready, too.
         extra: Further values of the template.
     """
     view: dict[str, Any] = {
@@ -37,5 +44,6 @@ def service(
         ports=[{"target": port["port"], "node_port": None, **port} for port in ports],
         selector=selector,
         headless=headless,
+        unready=unready,
         **view,
     )

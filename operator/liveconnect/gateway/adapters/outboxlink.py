@@ -15,6 +15,7 @@ from typing import Final
 from liveconnect.common.logs import get_logger
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.credential import Credential, read_credential
+from liveconnect.gateway.adapters.nodes import node_address
 from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.adapters.outboxsession import ExpiredError, OutboxSession
 from liveconnect.gateway.adapters.paho import LinkOptions
@@ -45,6 +46,7 @@ class OutboxLink:
         self._client_id = name
         self._session: OutboxSession | None = None
         self._quiet = False
+        self._failures = 0
         self._next: deque[Stored] = deque()
         self._cursor = 0
         self._left_over: list[Stored] = []
@@ -274,14 +276,18 @@ class OutboxLink:
         session = OutboxSession(self._client_id, self._file, self._settled)
         options = self._options
         try:
+            # Not the node of those who wait: two of them have work.
+            turn = options.turn + 1 + self._failures
             await session.connect(
-                options.host,
+                await node_address(options.nodes, options.host, turn),
                 options.port,
                 credential.token,
                 session_seconds=SESSION_SECONDS,
                 tls=options.tls,
+                name=options.host,
             )
         except ConnectError:
+            self._failures += 1
             return  # the link for waiting callers says so already
         _log.info("outbox connected", client_id=self._client_id, messages=self.total)
         left_over, self._left_over = sorted(self._left_over, key=lambda one: one.seq), []

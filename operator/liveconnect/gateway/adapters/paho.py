@@ -19,6 +19,7 @@ from liveconnect.api.operands import BrokerTls
 from liveconnect.common.logs import get_logger
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.credential import Credential, read_credential
+from liveconnect.gateway.adapters.nodes import node_address
 from liveconnect.gateway.adapters.pause import pause
 from liveconnect.gateway.adapters.session import ACK_SECONDS, ConnectError, Orphaned, Session
 from liveconnect.gateway.messages import Message
@@ -45,6 +46,10 @@ class LinkOptions(msgspec.Struct, frozen=True):
     """Messages that may wait for their acknowledgement."""
     tls: BrokerTls | None = None
     """How the publishers are known and who we are; None for plain MQTT."""
+    nodes: str = ""
+    """Host name that resolves to every ready node of the pool; empty if there is none such."""
+    turn: int = 0
+    """Which of the nodes is ours: the pod's number."""
 
 
 class PahoLink:
@@ -54,6 +59,7 @@ class PahoLink:
         self.options = options
         self.orphaned: Orphaned | None = None
         """Offered what is not acknowledged when its connection ends."""
+        self._failures = 0
         self.was_up = False
         """Whether there ever was a connection."""
         self._session: Session | None = None
@@ -149,7 +155,10 @@ class PahoLink:
         client_id = f"{self._prefix}-{next(self._numbers)}"
         session = Session(client_id, options.window, self.orphaned)
         try:
-            await session.connect(options.host, options.port, credential.token, tls=options.tls)
+            address = await node_address(options.nodes, options.host, options.turn + self._failures)
+            await session.connect(
+                address, options.port, credential.token, tls=options.tls, name=options.host
+            )
         except ConnectError as error:
             self._note_failure(str(error))
             return None
@@ -159,6 +168,7 @@ class PahoLink:
         return session, credential
 
     def _note_failure(self, reason: str) -> None:
+        self._failures += 1
         metrics.CONNECTS.labels("failed").inc()
         self._fault = reason
         _log.warning("cannot connect to the publisher pool", reason=reason)

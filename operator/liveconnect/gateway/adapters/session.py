@@ -125,16 +125,18 @@ class Connection:
         *,
         session_seconds: int = 0,
         tls: BrokerTls | None = None,
+        name: str | None = None,
     ) -> None:
         """Connect.
 
         Args:
-            host: the publisher pool's host name.
+            host: host name or address of a publisher node, or of the pool.
             port: its MQTT port.
             token: own ServiceAccount token, the MQTT user name.
             session_seconds: how long the broker keeps the session after the end; 0 begins and
                 ends with the connection.
             tls: how the publishers are known and who we are; None for plain MQTT.
+            name: what the node's certificate is for; `host` if None.
 
         Raises:
             ConnectError: the broker cannot be reached, or refuses.
@@ -144,8 +146,13 @@ class Connection:
             properties.SessionExpiryInterval = session_seconds
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
+                context = tls_context(tls)
                 await self._loop.create_connection(
-                    lambda: self._stream, host, port, ssl=tls_context(tls)
+                    lambda: self._stream,
+                    host,
+                    port,
+                    ssl=context,
+                    server_hostname=None if context is None else (name or host),
                 )
                 self._client.username_pw_set(token.reveal())
                 self._client.connect(

@@ -172,6 +172,20 @@ def test_starts_before_its_broker_and_keys(unconnected: World) -> None:
     assert publish(world) == 200
 
 
+def test_node_that_refuses_is_passed_over(tmp_path: Path) -> None:
+    """Two addresses, ::1 and 127.0.0.1; the broker listens at the second one only."""
+    broker, cluster = Broker(tmp_path), Keys("cluster-1")
+    jwks = JwksServer({"/cluster": cluster.document})
+    broker.start()
+    with jwks.running(), contextlib.ExitStack() as stack:
+        stack.callback(broker.stop)
+        bounds = {"broker_nodes": "localhost", "broker_host": "no.such.host.invalid", "replicas": 2}
+        config = write_config(tmp_path, jwks, broker.port, cluster, bounds=bounds)
+        running = running_gateway(tmp_path, config, pod="demo-gateway-1")
+        world = World(tmp_path, cluster, jwks, broker, stack.enter_context(running))
+        assert publish(world) == 200
+
+
 def test_new_token_is_used_before_the_old_one_expires(own_world: World) -> None:
     """The session is replaced without a refusal in between."""
     world = own_world
