@@ -45,7 +45,7 @@ TABLE: list[Row] = [
         ["get"],
         "whether volumes can grow; without it, in a Role, they are tried",
     ),
-    ("", ["events"], ["create"], "what happened"),
+    ("", ["events"], ["list", "create"], "why a StatefulSet makes no pods; what happened"),
     ("apps", ["statefulsets", "deployments"], _APPLY, "children"),
     ("policy", ["poddisruptionbudgets"], _APPLY, "children"),
     ("networking.k8s.io", ["networkpolicies"], _APPLY, "children"),

@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/mochi-mqtt/server/v2 v2.7.9
+	github.com/pires/go-proxyproto v0.8.1
 	go.etcd.io/bbolt v1.5.0
 )
 

@@ -23,6 +23,7 @@ from liveconnect.controller.adapters.expiry import ExpiryMetric
 from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.placeholder import make_placeholder
+from liveconnect.controller.adapters.troubles import observe_troubles
 from liveconnect.controller.model.actions import (
     Action,
     AddApiKey,
@@ -59,11 +60,14 @@ from liveconnect.controller.model.observed import (
     Pool,
     VolumeView,
 )
+from liveconnect.controller.model.references import is_mounted, references
 from liveconnect.controller.model.tls import gateway_use, tls_uses
+from liveconnect.controller.model.troubles import pod_trouble
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
 from liveconnect.controller.planner.plan import CALM, Plan, plan
 from liveconnect.controller.planner.reasons import Reason
+from liveconnect.controller.planner.refusals import INDEPENDENT, blamed
 from liveconnect.controller.planner.status import failed
 from liveconnect.controller.planner.storage import classes_in_question
 from liveconnect.controller.rendering import RenderSettings
@@ -103,8 +107,11 @@ class Children(Protocol):
     def auth_pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Pods of the auth service."""
 
+    def service_pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """Pods of the other operands."""
+
     def claims(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
-        """Volume claims of both pools."""
+        """Volume claims of all operands."""
 
 
 class TopicObjects(Protocol):
@@ -137,6 +144,8 @@ class Reconciler:
     failures: int = 0
     still_since: datetime | None = None
     """Since when passes change nothing and find nothing changed."""
+    failing: tuple[int, str, str] | None = None
+    """Generation, reason and message of a failure that the next pass may meet again."""
     handshakes: Handshakes = field(default_factory=Handshakes)
     expiry: ExpiryMetric = field(default_factory=ExpiryMetric)
 
@@ -158,6 +167,9 @@ class Reconciler:
             return await self._fail(body, Reason.RECONCILE_FAILED, why, now)
         self.failures = 0
         _PASSES.labels("ok").inc()
+        if self.failing is not None:
+            self.failing = None
+            return timedelta()
         return resync
 
     async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
@@ -174,7 +186,7 @@ class Reconciler:
             decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
             self.memory = decided.memory
             self.expiry.say(cluster.namespace, cluster.name, decided.status.certificates)
-            news = await self._write_status(body, decided)
+            news = await self._write_status(body, decided, now)
             for event in decided.events:
                 self.emit(body, event)
             # The Secret is applied before any pod that reads it: it is the only copy that survives
@@ -182,7 +194,7 @@ class Reconciler:
             self.credentials = decided.credentials
             for key, status in decided.topic_statuses:
                 await self.kube.patch_status(key, status)
-            await self._execute(decided, observed)
+            await self._execute(cluster, decided, observed)
         if cluster.reconcile != self.memory.reconciled and not cluster.paused:
             self.memory = replace(self.memory, reconciled=cluster.reconcile)
             return timedelta()
@@ -227,17 +239,21 @@ class Reconciler:
     ) -> Observed:
         pods = tuple(pod_view(p) for p in self.children.pods(cluster.namespace, cluster.name))
         auth = [auth_pod_view(p) for p in self.children.auth_pods(cluster.namespace, cluster.name)]
+        children = self.children.objects(cluster.namespace, cluster.name)
+        workloads = [children[key] for key in children if key.kind in _WORKLOADS]
+        services = self.children.service_pods(cluster.namespace, cluster.name)
         assert self.credentials is not None  # noqa: S101 - set by the pass
         brokers, auth_pods = await asyncio.gather(
             self.brokers.observe(pods, self.credentials.api_keys), self.auth_pods.look(auth)
         )
         return Observed(
-            children=self.children.objects(cluster.namespace, cluster.name),
+            children=children,
             pods=pods,
             brokers=brokers,
             auth_pods=auth_pods,
             topics=self.topics.of(cluster.namespace, cluster.name),
             namespaces=self.topics.labels,
+            troubles=await observe_troubles(self.kube, workloads, services),
             claims={
                 c["metadata"]["name"]: c["metadata"]["uid"]
                 for c in self.children.claims(cluster.namespace, cluster.name)
@@ -334,55 +350,53 @@ class Reconciler:
         return None if found is None else _content(found)
 
     async def _references(self, cluster: Cluster) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Digests of the Secrets that the object refers to, and what is missing, in words."""
-        wanted = [
-            *(
-                (f"spec.auth.tokens[{i}].jwt.jwksSecretRef", p.jwt.jwksSecretRef)
-                for i, p in enumerate(cluster.spec.auth.tokens)
-                if p.jwt is not None and p.jwt.jwksSecretRef is not None
-            ),
-            *(
-                (
-                    f"spec.auth.tokens[{i}].introspection.clientSecretRef",
-                    p.introspection.clientSecretRef,
-                )
-                for i, p in enumerate(cluster.spec.auth.tokens)
-                if p.introspection is not None
-            ),
-        ]
-        presence = cluster.spec.presence.secret_references()
-        wanted += [(f"spec.presence.{path}", reference) for path, reference in presence.items()]
-        digests: dict[str, str] = {}
-        missing: list[str] = []
-        for field_path, reference in wanted:
-            data = await self._secret(cluster.namespace, reference.name)
-            if data is None:
-                missing.append(f"{field_path}: there is no Secret {reference.name}; create it")
-            elif reference.key not in data:
-                missing.append(
-                    f"{field_path}: Secret {reference.name} has no key {reference.key}; add it"
-                )
-            else:
-                content = data[reference.key].encode()
-                digests[f"{reference.name}/{reference.key}"] = hashlib.sha256(content).hexdigest()
-        return digests, tuple(missing)
+        """Digests of the Secrets that the object refers to, and what is wrong, in words."""
+        wanted = references(cluster)
+        names = sorted({one.secret for one in wanted})
+        contents = await asyncio.gather(*(self._content(cluster.namespace, n) for n in names))
+        found = dict(zip(names, contents, strict=True))
+        digests = {
+            f"{one.secret}/{one.key}": hashlib.sha256(content[one.key]).hexdigest()
+            for one in wanted
+            if is_mounted(one) and (content := found[one.secret]) and one.key in content
+        }
+        problems = (one.problem(found[one.secret]) for one in wanted)
+        return digests, tuple(problem for problem in problems if problem)
 
-    async def _execute(self, decided: Plan, observed: Observed) -> None:
-        """Do the actions in order; the first failure ends the pass.
+    async def _execute(self, cluster: Cluster, decided: Plan, observed: Observed) -> None:
+        """Do the actions in order; a failure ends the pass.
 
         Applies that need not wait for each other are sent at once: first everything that pods read
-        or depend on, then the pods.
+        or depend on, then the pods. A child that nothing depends on keeps no other from being
+        applied, and no node from being looked after: what Kubernetes has against it is said in the
+        end.
         """
         await self._refuse_foreign(decided, observed)
+        refusals: list[KubeError | None] = []
         for workloads, actions in groupby(decided.actions, _wave):
             if workloads is not None:
-                await _all(self._write(a) for a in actions if isinstance(a, Apply))
+                applies = (a for a in actions if isinstance(a, Apply))
+                refusals += await _all(self._tried(cluster, a) for a in applies)
                 continue
             for action in actions:
                 if isinstance(action, Apply | Delete | Patch):
                     await self._write(action)
                 else:
                     await self._command(action, observed)
+        refused = [error for error in refusals if error is not None]
+        if refused:
+            raise min(refused, key=str)
+
+    async def _tried(self, cluster: Cluster, action: Apply) -> KubeError | None:
+        """Apply it; what Kubernetes has against it, if nothing depends on it."""
+        try:
+            await self._write(action)
+        except KubeError as error:
+            if action.manifest["kind"] not in INDEPENDENT or not error.refused:
+                raise
+            field = blamed(cluster, action.manifest)
+            return error.about(field) if field else error
+        return None
 
     async def _write(self, action: Apply | Delete | Patch) -> None:
         """Change an object of Kubernetes."""
@@ -515,9 +529,17 @@ class Reconciler:
             return await self.kube.apply(manifest)
         return applied
 
-    async def _write_status(self, body: Manifest, decided: Plan) -> bool:
-        """Write it if it says something new; whether it does."""
+    async def _write_status(self, body: Manifest, decided: Plan, now: datetime) -> bool:
+        """Write it if it says something new; whether it does.
+
+        What failed is not called better before it went well.
+        """
         status = decided.status.model_dump(mode="json")
+        generation = int(body["metadata"].get("generation", 1))
+        if self.failing is not None and self.failing[0] == generation:
+            _, reason, message = self.failing
+            patch = failed(generation, dict(body.get("status") or {}), reason, message, now)
+            status["conditions"][0] = patch["conditions"][0]
         if _stated(status) == _stated(body.get("status") or {}):
             return False
         meta = body["metadata"]
@@ -528,6 +550,7 @@ class Reconciler:
     async def _fail(self, body: Manifest, reason: str, message: str, now: datetime) -> timedelta:
         meta = body["metadata"]
         self.failures += 1
+        self.failing = (int(meta.get("generation", 1)), reason, message)
         _PASSES.labels(reason).inc()
         _LOG.warning("%s/%s: %s: %s", meta["namespace"], meta["name"], reason, message)
         old = dict(body.get("status") or {})
@@ -625,7 +648,7 @@ def pod_view(pod: Manifest) -> PodView:
         version=meta.get("resourceVersion", ""),
         revision=meta["labels"].get("controller-revision-hash", ""),
         cookie=(meta.get("annotations") or {}).get(COOKIE_ANNOTATION, ""),
-        trouble=_trouble(status),
+        trouble=pod_trouble(pod),
     )
 
 
@@ -649,21 +672,6 @@ def volume_view(claim: Manifest) -> VolumeView:
         retired=RETIRED_ANNOTATION in marks,
         trouble="; ".join(troubles),
     )
-
-
-_PATIENT = {"ContainerCreating", "PodInitializing"}
-
-
-def _trouble(status: Manifest) -> str:
-    """Why a container does not run, in the kubelet's words."""
-    for container in status.get("containerStatuses") or []:
-        waiting = (container.get("state") or {}).get("waiting")
-        if waiting and waiting.get("reason") not in _PATIENT:
-            return f"{waiting.get('reason')}: {waiting.get('message', '')}".strip(": ")[:300]
-    for condition in status.get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"{condition.get('reason')}: {condition.get('message', '')}"[:300]
-    return ""
 
 
 def _explain(error: pydantic.ValidationError) -> str:

@@ -14,6 +14,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/storage/bolt"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/pires/go-proxyproto"
 	"go.etcd.io/bbolt"
 
 	"liveconnect.io/e2e/broker/internal/cluster"
@@ -92,7 +93,7 @@ func (b *Broker) Start() error {
 		settings := listeners.Config{ID: l.Name, Address: l.Address}
 		switch l.Type {
 		case "tcp":
-			err = b.server.AddListener(listeners.NewTCP(settings))
+			err = b.addTCP(l, settings)
 		case "ws":
 			err = b.server.AddListener(listeners.NewWebsocket(settings))
 		case "ssl":
@@ -113,6 +114,21 @@ func (b *Broker) Start() error {
 		time.AfterFunc(hookDelay, func() { b.Webhooks.Register(b.conf.Hooks) })
 	}
 	return nil
+}
+
+// addTCP opens a plain listener. One that expects the PROXY protocol resets who comes without it
+// (recorded).
+func (b *Broker) addTCP(l config.Listener, settings listeners.Config) error {
+	if !l.ProxyProtocol {
+		return b.server.AddListener(listeners.NewTCP(settings))
+	}
+	raw, err := net.Listen("tcp", l.Address)
+	if err != nil {
+		return err
+	}
+	require := func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.REQUIRE, nil }
+	proxied := &proxyproto.Listener{Listener: raw, ConnPolicy: require, ReadHeaderTimeout: 5 * time.Second}
+	return b.server.AddListener(listeners.NewNet(l.Name, proxied))
 }
 
 // ClearPemCache makes the next handshakes read certificates anew; connections stay.

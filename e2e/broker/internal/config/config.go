@@ -22,6 +22,7 @@ var knownKeys string
 type Listener struct {
 	Type, Name, Address    string
 	MaxConnections, Accept int
+	ProxyProtocol          bool
 	TLS                    TLS
 }
 
@@ -80,7 +81,9 @@ func Load(etc string) (*Config, error) {
 		c.Hooks = append(c.Hooks, *hook)
 	}
 	for i := range c.Listeners {
-		c.Listeners[i].TLS = c.tls(c.Listeners[i])
+		l := &c.Listeners[i]
+		l.TLS = c.tls(*l)
+		l.ProxyProtocol = c.Values["listener."+l.Type+"."+l.Name+".proxy_protocol"] == "on"
 	}
 	sort.Slice(c.Hooks, func(i, j int) bool { return c.Hooks[i].Name < c.Hooks[j].Name })
 	sort.Slice(c.Listeners, func(i, j int) bool { return c.Listeners[i].Name < c.Listeners[j].Name })

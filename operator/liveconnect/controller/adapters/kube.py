@@ -9,7 +9,7 @@ import msgspec
 from kubernetes.aio import client, config
 
 from liveconnect.api.v1alpha1 import GROUP, KIND, PLURAL, TOPIC_KIND, TOPIC_PLURAL, VERSION
-from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.manifest import Manifest, ObjectKey, yaml_text
 from liveconnect.controller.model.names import FIELD_MANAGER
 from liveconnect.controller.model.ownership import taken_over
 
@@ -32,8 +32,12 @@ PLURALS = {
     TOPIC_KIND: TOPIC_PLURAL,
 }
 _APPLY = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+#: With the parameter, the client sends our text as it is: its own JSON would not be YAML.
+_APPLY_PATCH = "application/apply-patch+yaml; charset=utf-8"
 _TIMEOUT_SECONDS = 15.0
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_REFUSALS = {400, 403, 422}
+_LONGEST_MESSAGE = 500
 
 
 class KubeError(Exception):
@@ -42,6 +46,19 @@ class KubeError(Exception):
     def __init__(self, what: str, status: int, reason: str) -> None:
         super().__init__(f"{what}: {reason}")
         self.status = status
+
+    @property
+    def refused(self) -> bool:
+        """Whether the API server does not want the object as it is.
+
+        Unknown fields, invalid or forbidden values; what is of another shape is an internal error
+        to server-side apply (500).
+        """
+        return self.status in _REFUSALS or "failed to create typed patch object" in str(self)
+
+    def about(self, field: str) -> KubeError:
+        """The same, saying which field of the object it comes from."""
+        return KubeError(field, self.status, f"Kubernetes refuses it ({self}); correct it")
 
 
 class Kube:
@@ -96,8 +113,8 @@ class Kube:
             path(ObjectKey.of(manifest)),
             what=f"apply {ObjectKey.of(manifest)}",
             query=_APPLY,
-            body=manifest,
-            content_type="application/apply-patch+yaml",
+            body=yaml_text(manifest),
+            content_type=_APPLY_PATCH,
         )
 
     async def take_over(self, key: ObjectKey) -> bool:
@@ -199,6 +216,29 @@ class Kube:
         """
         return await self._call("PUT", path(key), what=f"replace {key}", body=body)
 
+    async def last_warning(self, key: ObjectKey, reason: str) -> str:
+        """The newest event of this reason about an object; empty when there is none.
+
+        Raises:
+            KubeError: when the API server does not answer; that events may not be read is fine.
+        """
+        about = {"kind": key.kind, "name": key.name}
+        fields = [f"involvedObject.{field}={value}" for field, value in about.items()]
+        events = ObjectKey("v1", "Event", key.namespace, "")
+        try:
+            found = await self._call(
+                "GET",
+                path(events).rstrip("/"),
+                what=f"read the events of {key}",
+                query={"fieldSelector": ",".join([*fields, f"reason={reason}"])},
+            )
+        except KubeError as error:
+            if error.status == 403:
+                return ""
+            raise
+        newest = max(found.get("items") or [{}], key=_event_time)
+        return str(newest.get("message", ""))[:_LONGEST_MESSAGE]
+
     async def patch_status(self, key: ObjectKey, status: Manifest) -> None:
         """Merge into the object's status; an object that is gone is fine."""
         try:
@@ -254,6 +294,13 @@ def path(key: ObjectKey) -> str:
     root = f"/apis/{key.api_version}" if "/" in key.api_version else f"/api/{key.api_version}"
     scope = f"/namespaces/{key.namespace}" if key.namespace else ""
     return f"{root}{scope}/{PLURALS[key.kind]}/{key.name}"
+
+
+def _event_time(event: Manifest) -> str:
+    """When it happened last; the API server's own format sorts as text."""
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return max(time or "" for time in times)
 
 
 def _message(raw: bytes) -> str:

@@ -102,13 +102,17 @@ class Store:
         """Pods of the auth service."""
         return self._pods(namespace, cluster, "auth")
 
+    def service_pods(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
+        """Pods of the other operands."""
+        return self._pods(namespace, cluster, "auth", "gateway", "presence")
+
     def _pods(self, namespace: str, cluster: str, *components: str) -> tuple[Manifest, ...]:
         found = self._of(namespace, cluster)
         names = sorted(key for key in found if key.kind == "Pod")
         return tuple(found[key].body() for key in names if found[key].component in components)
 
     def claims(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
-        """Volume claims of both pools."""
+        """Volume claims of all operands."""
         found = self._of(namespace, cluster).items()
         return tuple(kept.body() for key, kept in found if key.kind == "PersistentVolumeClaim")
 

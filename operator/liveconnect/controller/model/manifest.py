@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,3 +46,20 @@ def digest(value: Any) -> str:
     """Sixteen hex digits that change when the JSON value does."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+#: A surrogate pair in JSON, not one whose backslash is itself escaped.
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
+
+
+def yaml_text(value: Any) -> str:
+    r"""JSON that YAML reads as the very same value.
+
+    JSON writes characters beyond the basic plane as two surrogates, YAML as one `\U` escape.
+    """
+    return _PAIR.sub(_one_escape, json.dumps(value))
+
+
+def _one_escape(pair: re.Match[str]) -> str:
+    high, low = int(pair[2], 16), int(pair[3], 16)
+    return f"{pair[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"

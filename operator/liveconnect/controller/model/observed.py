@@ -213,6 +213,9 @@ class Observed:
     storage_classes: Mapping[str, bool | None] = field(default_factory=dict)
     """Storage classes that were looked up, and whether their volumes can grow; None: there is no
     such class. One that may not be read is not in here."""
+    troubles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What keeps pods from being made or from running, by component; the pools' pods tell their
+    own troubles themselves."""
     missing_references: tuple[str, ...] = ()
     """What the spec refers to and does not exist, in words."""
     secrets: Mapping[str, dict[str, bytes]] = field(default_factory=dict, repr=False)

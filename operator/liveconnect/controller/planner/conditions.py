@@ -18,6 +18,7 @@ from liveconnect.controller.model.departure import Purpose
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
+from liveconnect.controller.model.troubles import component
 from liveconnect.controller.planner.certificate_report import certificate_verdict
 from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.membership import Membership
@@ -84,9 +85,10 @@ def _ready(observed: Observed, parts: Mapping[str, Verdict]) -> Verdict:
 
 def _pool_ready(observed: Observed, status: PoolStatus, pool: Pool) -> Verdict:
     pods = observed.pool(pool)
-    if not pods:
+    none = observed.troubles.get(pool.value, ())
+    if not pods and not none:
         return FALSE, Reason.CREATING, f"{pool.value} pool: no pods yet"
-    trouble = [f"{p.name}: {p.trouble}" for p in pods if p.trouble]
+    trouble = [*none, *(f"{p.name}: {p.trouble}" for p in pods if p.trouble)]
     counts = f"{pool.value} pool: {status.ready}/{status.desired} nodes ready"
     if trouble:
         return FALSE, Reason.POD_TROUBLE, f"{counts} ({'; '.join(trouble)})"
@@ -119,6 +121,9 @@ def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict
     text = f"{name}: {ready}/{wanted} pods ready"
     if current and ready >= wanted:
         return TRUE, Reason.READY, text
+    trouble = observed.troubles.get(component(child), ())
+    if trouble:
+        return FALSE, Reason.POD_TROUBLE, f"{text} ({'; '.join(trouble)})"
     return FALSE, Reason.NOT_READY, text
 
 

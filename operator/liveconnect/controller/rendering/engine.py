@@ -7,17 +7,13 @@ refuses line breaks in values.
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from liveconnect.controller.model.manifest import Manifest
+from liveconnect.controller.model.manifest import Manifest, yaml_text
 
-#: A surrogate pair in JSON, not one whose backslash is itself escaped.
-_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
 #: libyaml where it is there: parsing is most of the time of a pass.
 _LOADER_CLASS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LOADER = PackageLoader("liveconnect.controller.rendering", "templates")
@@ -26,13 +22,7 @@ _LOADER = PackageLoader("liveconnect.controller.rendering", "templates")
 def _json(value: Any) -> Any:
     if isinstance(value, StrictUndefined):
         return value
-    # JSON writes characters beyond the basic plane as two surrogates, YAML as one `\\U` escape.
-    return _PAIR.sub(_one_escape, json.dumps(value))
-
-
-def _one_escape(pair: re.Match[str]) -> str:
-    high, low = int(pair[2], 16), int(pair[3], 16)
-    return f"{pair[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+    return yaml_text(value)
 
 
 def _line(value: Any) -> str:

@@ -132,8 +132,25 @@ def eventually(predicate: Callable[[], Any], within: float = 10.0) -> Any:
     raise AssertionError(f"not within {within} s; last: {last!r}")
 
 
-def connack(address: str, level: int, client_id: str, wait: float = 8.0) -> int | None:
-    """CONNECT by hand (MQTT 3.1.1, section 3.1): the CONNACK's code, None for a reset."""
+def connack(
+    address: str,
+    level: int,
+    client_id: str,
+    wait: float = 8.0,
+    *,
+    port: int = 1883,
+    before: bytes = b"",
+) -> int | None:
+    """CONNECT by hand (MQTT 3.1.1, section 3.1): the CONNACK's code, None for a reset.
+
+    Args:
+        address: Of the node.
+        level: Protocol level.
+        client_id: Client id.
+        wait: Longest time for the answer (seconds).
+        port: Of the listener.
+        before: What a load balancer sends first.
+    """
 
     def text(value: str) -> bytes:
         return struct.pack("!H", len(value)) + value.encode()
@@ -141,8 +158,8 @@ def connack(address: str, level: int, client_id: str, wait: float = 8.0) -> int 
     properties = b"\x00" if level == 5 else b""
     body = (text("MQTT") + bytes([level, 0x82]) + struct.pack("!H", 60) + properties
             + text(client_id) + text("user"))  # fmt: skip
-    with socket.create_connection((address, 1883), timeout=wait) as wire:
-        wire.sendall(bytes([0x10, len(body)]) + body)
+    with socket.create_connection((address, port), timeout=wait) as wire:
+        wire.sendall(before + bytes([0x10, len(body)]) + body)
         try:
             answer = wire.recv(64)
         except ConnectionResetError:

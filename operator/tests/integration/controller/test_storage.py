@@ -23,6 +23,7 @@ def with_storage(driver: Driver, name: str = "demo", **subscribers: Any) -> dict
         publishers={"replicas": 1, "storage": publishers},
         subscribers={"replicas": 2, "storage": storage},
         presence=_STORE,
+        gateway={"replicas": 1, "outbox": {"storage": {"storageClassName": driver.name}}},
     )
 
 
@@ -56,7 +57,7 @@ def driver(kube: Kube) -> Driver:
 
 def test_volumes_grow_without_a_restart(kube: Kube, eventually: Eventually, driver: Driver) -> None:
     kube.apply(with_storage(driver))
-    eventually(lambda: len(driver.claims()) == 3 and driver.provide(), within=30)
+    eventually(lambda: len(driver.claims()) == 4 and driver.provide(), within=30)
     eventually(lambda: condition(kube, "StorageReady")["status"] == "True")
     before, running = stateful_set(kube)["metadata"]["uid"], pods(kube)
     kube.apply(with_storage(driver, size="3Gi"))
@@ -78,7 +79,7 @@ def test_growth_goes_on_after_the_operator_died(
     kube: Kube, eventually: Eventually, driver: Driver, operator_process: Operator
 ) -> None:
     kube.apply(with_storage(driver))
-    eventually(lambda: len(driver.claims()) == 3 and driver.provide(), within=30)
+    eventually(lambda: len(driver.claims()) == 4 and driver.provide(), within=30)
     running = pods(kube)
     operator_process.kill()
     kube.apply(with_storage(driver, size="3Gi"))
@@ -97,7 +98,7 @@ def test_a_class_that_forbids_growth_is_said_while_others_go_on(
     kube("create", "secret", "generic", "store", "--from-literal=url=redis://store:6379/0")
     driver = Driver(kube, expandable=False)
     kube.apply(with_storage(driver))
-    eventually(lambda: len(driver.claims()) == 3 and driver.provide(), within=30)
+    eventually(lambda: len(driver.claims()) == 4 and driver.provide(), within=30)
     before = stateful_set(kube)["metadata"]["uid"]
     kube.apply(with_storage(driver, size="3Gi"))
     refused = eventually(
@@ -135,8 +136,9 @@ def test_volumes_after_their_object(
     retention = {"whenDeleted": policy}
     body = with_storage(driver, retention=retention)
     body["spec"]["publishers"]["storage"]["retention"] = retention
+    body["spec"]["gateway"]["outbox"]["storage"]["retention"] = retention
     kube.apply(body)
-    eventually(lambda: len(driver.claims()) == 3 and driver.provide(), within=30)
+    eventually(lambda: len(driver.claims()) == 4 and driver.provide(), within=30)
     # The controller says whose they are a moment after it has made them.
     eventually(
         lambda: all(bool(c["metadata"].get("ownerReferences")) is not kept for c in driver.claims())
@@ -158,7 +160,7 @@ def test_a_retired_volume_is_announced_to_the_next_node(
 ) -> None:
     """What a node that left leaves behind; here it is put there by hand."""
     kube.apply(with_storage(driver, retention={"whenScaled": "Retain"}))
-    eventually(lambda: len(driver.claims()) == 3 and driver.provide(), within=30)
+    eventually(lambda: len(driver.claims()) == 4 and driver.provide(), within=30)
     mine = next(c for c in driver.claims() if c["metadata"]["name"] == "data-demo-subscriber-1")
     meta = {"name": "data-demo-subscriber-2", "labels": mine["metadata"]["labels"]}
     left = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from liveconnect.api.v1alpha1 import OPERATOR_OWNED_CONFIG
 from tests.integration.crd.conftest import ApiServer
 from tests.integration.crd.objects import ABSENT, good, with_field
 
@@ -56,6 +57,15 @@ BAD: list[tuple[str, Any, str, str]] = [
         {"allow_anonymous": "on"},
         "spec.broker.config",
         "allow_anonymous: rendered by the operator",
+    ),
+    *(
+        (
+            "spec.broker.config",
+            {f"{key}x" if key.endswith(".") else key: "1"},
+            "spec.broker.config",
+            f"{key}x: rendered" if key.endswith(".") else f"{key}: rendered",
+        )
+        for key in OPERATOR_OWNED_CONFIG
     ),
     ("spec.broker.config", {"x": "1\nallow_anonymous = on"}, "spec.broker.config", "one line"),
     ("spec.broker.config", {"a b": "1"}, "spec.broker.config", "names as in vernemq.conf"),

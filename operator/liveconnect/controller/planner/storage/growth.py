@@ -77,21 +77,24 @@ def _step(
         why = f"{one.field}.size is {wanted}"
         claims = "PersistentVolumeClaim"
         return [Patch(key_of(claims, names, v.name), v.uid, body, why) for v in small], ""
-    if quantity(has) == quantity(wanted) or not _may_be_made_anew(child, found, quiet=quiet):
+    if quantity(has) == quantity(wanted) or not _may_be_made_anew(one, child, found, quiet=quiet):
         return [], ""
     why = f"its claims ask for {wanted} now; it is made anew around its pods"
     return [Delete(key_of("StatefulSet", names, one.name), child["metadata"]["uid"], why, True)], ""
 
 
-def _may_be_made_anew(child: Manifest, found: Mapping[int, VolumeView], *, quiet: bool) -> bool:
-    """Whether its size could be read off its volumes again (`orphans`), and nothing is under way.
+def _may_be_made_anew(
+    one: VolumeSet, child: Manifest, found: Mapping[int, VolumeView], *, quiet: bool
+) -> bool:
+    """Whether nothing is under way, and a pool's size could be read off its volumes (`orphans`).
 
     A volume of a node that has left is deleted or retired first.
     """
-    replicas = int(child["spec"].get("replicas", 1))
+    if child["metadata"].get("deletionTimestamp"):
+        return False
+    wanted = set(range(int(child["spec"].get("replicas", 1))))
     used = {ordinal for ordinal, volume in found.items() if not volume.retired}
-    whole = used == set(range(replicas))
-    return quiet and whole and not child["metadata"].get("deletionTimestamp")
+    return used >= wanted if one.pool is None else quiet and used == wanted
 
 
 def _refusal(one: VolumeSet, volume: VolumeView, observed: Observed) -> str:

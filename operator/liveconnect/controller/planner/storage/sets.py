@@ -19,26 +19,26 @@ class VolumeSet:
     field: str
     """Where the spec speaks of it."""
     storage: Storage
+    pool: Pool | None = None
+    """The pool whose nodes are members: what it has, not what the spec asks for, is its size."""
 
 
 def volume_sets(cluster: Cluster, names: Names) -> tuple[VolumeSet, ...]:
     """The StatefulSets with volumes that the spec asks for."""
     spec = cluster.spec
-    pools = (
-        VolumeSet(names.pool(Pool.PUBLISHER), "spec.publishers.storage", spec.publishers.storage),
-        VolumeSet(
-            names.pool(Pool.SUBSCRIBER), "spec.subscribers.storage", spec.subscribers.storage
+    pools = {Pool.PUBLISHER: spec.publishers.storage, Pool.SUBSCRIBER: spec.subscribers.storage}
+    sets = [
+        *(
+            VolumeSet(names.pool(pool), f"spec.{pool.value}s.storage", storage, pool)
+            for pool, storage in pools.items()
         ),
-    )
-    outbox = VolumeSet(names.gateway, "spec.gateway.outbox.storage", spec.gateway.outbox.storage)
-    if spec.presence.store.external is not None:
-        return (*pools, outbox)
-    managed = spec.presence.store.managed or ManagedStore()
-    return (
-        *pools,
-        outbox,
-        VolumeSet(names.presence, "spec.presence.store.managed.storage", managed.storage),
-    )
+        VolumeSet(names.gateway, "spec.gateway.outbox.storage", spec.gateway.outbox.storage),
+    ]
+    if spec.presence.store.external is None:
+        managed = spec.presence.store.managed or ManagedStore()
+        field = "spec.presence.store.managed.storage"
+        sets.append(VolumeSet(names.presence, field, managed.storage))
+    return tuple(sets)
 
 
 def key_of(kind: str, names: Names, name: str) -> ObjectKey:

@@ -1,0 +1,151 @@
+"""Who reaches what, tried from pods: only where the network plug-in enforces NetworkPolicies.
+
+The rules themselves are read pod by pod in `operator/tests/unit/rendering/test_policies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from e2e.kit.cluster import Cluster, KubectlError, Manifest
+from e2e.kit.eventually import eventually
+
+pytestmark = pytest.mark.e2e
+
+_STRANGERS = "e2e-strangers"
+_TRY = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()"
+_SERVE = (
+    "import http.server as h; h.HTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
+)
+_FENCE = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "fenced"},
+    "spec": {"podSelector": {"matchLabels": {"app": "fenced"}}, "policyTypes": ["Ingress"]},
+}
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod from which connections are tried."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+
+    def reaches(self, host: str, port: int) -> bool:
+        """Whether a TCP connection comes about within some seconds."""
+        try:
+            self.cluster.kubectl(
+                "exec", self.name, "-n", self.namespace, "--",
+                "python", "-c", _TRY, host, str(port),
+            )  # fmt: skip
+        except KubectlError:
+            return False
+        return True
+
+
+def _pod(name: str, image: str, code: str) -> Manifest:
+    container = {
+        "name": "python",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", code],
+    }
+    meta = {"name": name, "labels": {"app": name}}
+    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def _running(cluster: Cluster, name: str, namespace: str) -> str:
+    """The pod's address once it runs; empty before."""
+    pod = cluster.get("pod", name, namespace) or {}
+    address: str = pod.get("status", {}).get("podIP", "")
+    return address if pod.get("status", {}).get("phase") == "Running" else ""
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Cluster, quickstart: Manifest) -> str:
+    """An image with Python in it: our own."""
+    auth = cluster.existing("deployment", f"{quickstart['metadata']['name']}-auth")
+    name: str = auth["spec"]["template"]["spec"]["containers"][0]["image"]
+    return name
+
+
+@pytest.fixture(scope="module")
+def stranger(cluster: Cluster, image: str) -> Iterator[Pod]:
+    """A pod of a namespace that no object declares, where policies are enforced.
+
+    Skips where a pod that is fenced off can be reached all the same.
+    """
+    cluster.ensure_namespace(_STRANGERS)
+    sleeper = "import threading; threading.Event().wait()"
+    cluster.apply(
+        _pod("stranger", image, sleeper), _pod("fenced", image, _SERVE), _FENCE,
+        namespace=_STRANGERS,
+    )  # fmt: skip
+    try:
+        address = eventually(lambda: _running(cluster, "fenced", _STRANGERS), within=90)
+        eventually(lambda: _running(cluster, "stranger", _STRANGERS), within=90)
+        pod = Pod(cluster, _STRANGERS, "stranger")
+        if pod.reaches(str(address), 8000):
+            pytest.skip("this cluster's network plug-in does not enforce NetworkPolicies")
+        yield pod
+    finally:
+        cluster.delete("namespace", _STRANGERS)
+
+
+@pytest.fixture(scope="module")
+def caller(cluster: Cluster, image: str) -> Iterator[Pod]:
+    """A pod of the namespace that the quickstart object declares."""
+    cluster.apply(_pod("e2e-caller", image, "import threading; threading.Event().wait()"))
+    eventually(lambda: _running(cluster, "e2e-caller", "default"), within=90)
+    yield Pod(cluster, "default", "e2e-caller")
+    cluster.delete("pod", "e2e-caller")
+
+
+def _address(cluster: Cluster, pod: str) -> str:
+    address: str = cluster.existing("pod", pod)["status"]["podIP"]
+    return address
+
+
+@pytest.mark.parametrize(
+    ("part", "port"),
+    [
+        ("publisher", 1883), ("publisher", 8888), ("publisher", 4369), ("publisher", 44053),
+        ("subscriber", 8888), ("subscriber", 44053), ("presence", 6379),
+    ],
+)  # fmt: skip
+def test_a_stranger_reaches_no_inner_port(
+    cluster: Cluster, quickstart: Manifest, stranger: Pod, part: str, port: int
+) -> None:
+    name = quickstart["metadata"]["name"]
+    assert not stranger.reaches(_address(cluster, f"{name}-{part}-0"), port)
+
+
+def test_hooks_are_reached_by_brokers_only(
+    quickstart: Manifest, stranger: Pod, caller: Pod
+) -> None:
+    host = f"{quickstart['metadata']['name']}-auth.default.svc"
+    assert not stranger.reaches(host, 8081)
+    assert not caller.reaches(host, 8081)
+    assert caller.reaches(host, 8080)
+
+
+def test_declared_namespaces_reach_publishers_and_gateway(
+    quickstart: Manifest, stranger: Pod, caller: Pod
+) -> None:
+    name = quickstart["metadata"]["name"]
+    for host, port in (
+        (f"{name}-publisher.default.svc", 1883),
+        (f"{name}-gateway.default.svc", 8080),
+    ):
+        assert caller.reaches(host, port)
+        assert not stranger.reaches(host, port)
+
+
+def test_everybody_reaches_the_devices_port(quickstart: Manifest, stranger: Pod) -> None:
+    assert stranger.reaches(f"{quickstart['metadata']['name']}-subscriber.default.svc", 1883)

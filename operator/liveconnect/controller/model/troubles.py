@@ -1,0 +1,56 @@
+"""Why pods do not come or do not run, in Kubernetes' own words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from liveconnect.controller.model.manifest import Manifest
+
+#: A container waits for these without anything being wrong.
+_PATIENT = {"ContainerCreating", "PodInitializing"}
+_LONGEST = 300
+COMPONENT_LABEL = "app.kubernetes.io/component"
+
+
+def pod_trouble(pod: Manifest) -> str:
+    """Why a pod's containers do not run; empty when nothing speaks against it."""
+    status = pod.get("status", {})
+    kinds = ("initContainerStatuses", "containerStatuses")
+    for container in (c for kind in kinds for c in status.get(kind) or []):
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") not in _PATIENT:
+            return _said(waiting)
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return _said(condition)
+    return ""
+
+
+def _said(state: Manifest) -> str:
+    return f"{state.get('reason')}: {state.get('message', '')}".strip(": ")[:_LONGEST]
+
+
+def component(body: Manifest) -> str:
+    """Which operand an object belongs to."""
+    return str((body["metadata"].get("labels") or {}).get(COMPONENT_LABEL, ""))
+
+
+def lacks_pods(workload: Manifest) -> bool:
+    """Whether the controller has made fewer pods than it was told to."""
+    status, meta = workload.get("status", {}), workload["metadata"]
+    seen = int(status.get("observedGeneration", 0)) >= int(meta.get("generation", 0))
+    wanted = int(workload.get("spec", {}).get("replicas", 1))
+    return seen and int(status.get("replicas", 0)) < wanted
+
+
+def replica_failure(deployment: Manifest) -> str:
+    """Why a Deployment's pods cannot be made; empty when they can."""
+    failures: Iterable[Manifest] = deployment.get("status", {}).get("conditions") or []
+    return next(
+        (
+            str(c.get("message", ""))[:_LONGEST]
+            for c in failures
+            if c["type"] == "ReplicaFailure" and c["status"] == "True"
+        ),
+        "",
+    )
