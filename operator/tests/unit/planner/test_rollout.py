@@ -254,5 +254,6 @@ def test_a_migration_is_asked_for_again_only_when_it_stands_still() -> None:
     assert len(asked) == 3
     assert asked[1] - 40 >= 25, "it was moving"
     world.stuck = False
-    world.settle()
+    for _ in range(60):
+        world.step()
     assert world.replicas(Pool.SUBSCRIBER) == 2
