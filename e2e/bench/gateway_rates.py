@@ -87,4 +87,6 @@ def _batch(qos: int) -> Row:
     )
 
 
-ROWS = (*(_single(qos) for qos in (0, 1, 2)), *(_batch(qos) for qos in (0, 1, 2)))
+#: The name that the row of QoS 1 had first: whoever asks for it gets the same measurement.
+QOS1 = replace(_single(1), id="gateway-qos1-vs-paho")
+ROWS = (QOS1, *(_single(qos) for qos in (0, 1, 2)), *(_batch(qos) for qos in (0, 1, 2)))

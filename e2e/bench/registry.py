@@ -5,6 +5,7 @@ from __future__ import annotations
 from e2e.bench import (
     apply_one,
     auth,
+    drain,
     gateway_backlog,
     gateway_fanout,
     gateway_latency,
@@ -18,6 +19,7 @@ ROWS: dict[str, Row] = {
     for row in (
         apply_one.ROW,
         *reconcile.ROWS,
+        drain.ROW,
         auth.FRESH,
         auth.REPEAT,
         *gateway_rates.ROWS,

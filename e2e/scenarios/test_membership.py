@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import http.client
-import json
 
 import pytest
 
 from e2e.kit.cluster import Cluster, Manifest, condition
 from e2e.kit.eventually import eventually
+from e2e.kit.management import api_key, members
 from e2e.kit.portforward import PortForward
 from e2e.kit.ready import wait_ready
 
@@ -22,22 +22,6 @@ def _secret(cluster: Cluster, name: str, key: str) -> str:
     return base64.b64decode(encoded).decode()
 
 
-def _members(cluster: Cluster, pod: str, api_key: str) -> set[str]:
-    """The running members in a node's own list, by its management API."""
-    with PortForward(cluster, "default", f"pod/{pod}", _HTTP_PORT) as forward:
-        connection = http.client.HTTPConnection(*forward.address, timeout=10)
-        basic = base64.b64encode(f"{api_key}:".encode()).decode()
-        connection.request(
-            "GET", "/api/v1/cluster/show", headers={"Authorization": f"Basic {basic}"}
-        )
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-    assert response.status == 200, body
-    rows = json.loads(body)["table"]
-    return {row["Node"].partition("@")[2].partition(".")[0] for row in rows if row["Running"]}
-
-
 def _pods(name: str) -> set[str]:
     pools = ("publisher", "subscriber")
     return {f"{name}-{pool}-{ordinal}" for pool in pools for ordinal in (0, 1)}
@@ -45,9 +29,9 @@ def _pods(name: str) -> set[str]:
 
 def test_every_node_lists_every_node(cluster: Cluster, quickstart: Manifest) -> None:
     name = quickstart["metadata"]["name"]
-    api_key = _secret(cluster, f"{name}-broker", "api-key")
+    key = api_key(cluster, name)
     for pod in sorted(_pods(name)):
-        assert _members(cluster, pod, api_key) == _pods(name), pod
+        assert members(cluster, pod, key) == _pods(name), pod
 
 
 def test_management_api_wants_its_key(cluster: Cluster, quickstart: Manifest) -> None:
@@ -85,10 +69,10 @@ def test_restarted_subscriber_comes_back_as_itself(cluster: Cluster, quickstart:
 
     eventually(back, within=120, every=1, what=f"{pod} back and ready")
     assert cluster.existing("pvc", f"data-{pod}")["metadata"]["uid"] == claim
-    api_key = _secret(cluster, f"{name}-broker", "api-key")
+    key = api_key(cluster, name)
     for other in sorted(_pods(name)):
         eventually(
-            lambda other=other: _members(cluster, other, api_key) == _pods(name),  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            lambda other=other: members(cluster, other, key) == _pods(name),  # type: ignore[misc]  # mypy cannot infer a lambda's default
             within=60,
             every=1,
             what=f"{other} lists all again",
