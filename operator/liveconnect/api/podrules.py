@@ -32,8 +32,8 @@ def _broker(field: str) -> Operand:
         volumes=("data", "etc", "generated", "log", "tmp", "config", "secret", "tls"),
         paths=("/vernemq", "/etc/liveconnect", "/tmp"),  # noqa: S108 - in the container
         variables=(
-            "POD_NAME", "POD_IP", "COOKIE_DIGEST", "NODES_DOMAIN", "EXPECTED_HOOKS", "HOME", "ERL_",
-            "RELX_", "VMARGS_", "DOCKER_VERNEMQ_",
+            "POD_NAME", "POD_IP", "COOKIE_DIGEST", "NODES_DOMAIN", "EXPECTED_HOOKS", "MQTT_PORTS",
+            "HOME", "ERL_", "RELX_", "VMARGS_", "DOCKER_VERNEMQ_",
         ),
     )  # fmt: skip
 

@@ -15,7 +15,8 @@ class ScriptedBroker:
     """Accepts TCP connections; answers each packet by a rule."""
 
     connack: bytes = b"\x20\x03\x00\x00\x00"
-    answer: Callable[[bytes], bytes] = lambda _packet: b""
+    answer: Callable[[bytes], bytes | None] = lambda _packet: b""
+    """None ends the connection."""
     packets: list[bytes] = field(default_factory=list)
     """Everything received, CONNECT included."""
     port: int = 0
@@ -52,7 +53,11 @@ class ScriptedBroker:
                 packet = await _read_packet(reader)
                 self.packets.append(packet)
                 kind = packet[0] >> 4
-                writer.write(self.connack if kind == CONNECT else self.answer(packet))
+                reply = self.connack if kind == CONNECT else self.answer(packet)
+                if reply is None:
+                    writer.close()
+                    return
+                writer.write(reply)
 
 
 async def _read_packet(reader: asyncio.StreamReader) -> bytes:
