@@ -41,10 +41,13 @@ def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
         if use.authority_secret:
             content[use.authority_file] = "golden-authority"
     trust = {"ca.crt": "golden-authority"}
+    if cluster.spec.auth.tls:
+        files = {pool: {**files.get(pool, {}), "hooks-ca.crt": "golden-ca"} for pool in Pool}
     inputs = RenderInputs(
         credentials=Credentials("golden-cookie", "golden-key", "golden-password"),
         certificates=files,
         gateway_certificates=trust if cluster.spec.publishers.tls else None,
+        hooks_certificate={"tls.crt": "golden-certificate"} if cluster.spec.auth.tls else None,
         replicas={
             Pool.PUBLISHER: cluster.spec.publishers.replicas,
             Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),

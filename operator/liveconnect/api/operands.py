@@ -24,6 +24,7 @@ CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
 INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
+HOOKS_TLS_DIRECTORY = "/etc/liveconnect/hooks"
 BROKER_TLS_DIRECTORY = "/etc/liveconnect/publishers"
 PRESENCE_SECRETS = "/etc/liveconnect/presence-secrets"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
@@ -171,6 +172,17 @@ class PresenceOptions(ApiModel):
     """Where changes are posted to."""
 
 
+class HooksTls(ApiModel):
+    """Files of the hooks' certificate; a renewed one is served to new connections."""
+
+    certificate_file: str = f"{HOOKS_TLS_DIRECTORY}/tls.crt"
+    """Certificate and intermediates."""
+    key_file: str = f"{HOOKS_TLS_DIRECTORY}/tls.key"
+    """Its key."""
+    port: int = 8444
+    """Where they are served."""
+
+
 class AuthConfig(ApiModel):
     """Everything that the auth service decides by."""
 
@@ -196,6 +208,8 @@ class AuthConfig(ApiModel):
     """How presence is kept and told."""
     connects: Connects = Connects()
     """How fast devices are let in when many come at once."""
+    hooks_tls: HooksTls | None = None
+    """Certificate of the hooks' TLS port; there is none when not set."""
     brokers: BrokerAccess | None = None
     """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
 

@@ -61,7 +61,7 @@ from liveconnect.controller.model.observed import (
     VolumeView,
 )
 from liveconnect.controller.model.references import is_mounted, references
-from liveconnect.controller.model.tls import gateway_use, tls_uses
+from liveconnect.controller.model.tls import gateway_use, hooks_use, tls_uses
 from liveconnect.controller.model.troubles import pod_trouble
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
@@ -175,7 +175,7 @@ class Reconciler:
     async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
         names = Names(cluster.name, cluster.namespace, self.settings.cluster_domain)
         self.credentials = self.credentials or await self._credentials(cluster, names)
-        if tls_uses(cluster) and not self.credentials.placeholder:
+        if (tls_uses(cluster) or hooks_use(cluster)) and not self.credentials.placeholder:
             self.credentials = replace(self.credentials, placeholder=make_placeholder())
         digests, missing = await self._references(cluster)
         observed = await self._observe(cluster, names, body, missing, now)
@@ -287,6 +287,9 @@ class Reconciler:
             asked |= {client.secret}
         if cluster.spec.publishers.tls is not None:
             asked |= {names.gateway_tls}
+        hooks = hooks_use(cluster)
+        if hooks is not None:
+            asked |= {hooks.secret, names.auth_tls, names.tls(Pool.SUBSCRIBER)}
         wanted = sorted(asked)
         found = await asyncio.gather(*(self._content(cluster.namespace, s) for s in wanted))
         return {s: data for s, data in zip(wanted, found, strict=True) if data is not None}

@@ -10,13 +10,14 @@ from typing import Final
 
 import aiohttp
 
-from liveconnect.api.operands import AuthConfig
+from liveconnect.api.operands import AuthConfig, HooksTls
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer, Operations
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.adapters.brokers import Brokers
+from liveconnect.webhook.adapters.hooks_certificate import HooksCertificate
 from liveconnect.webhook.adapters.rule_file import RuleFile
 from liveconnect.webhook.bearer import Bearers
 from liveconnect.webhook.changestream import ChangeStream
@@ -90,22 +91,35 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
             works = (*presence.background(), *revoking.work(), gate.run(), rules.follow())
             background += [tasks.create_task(work) for work in works]
-            await _listen(routes, draining, settings)
+            certificate = HooksCertificate(config.hooks_tls) if config.hooks_tls else None
+            if certificate is not None:
+                background.append(tasks.create_task(certificate.follow()))
+            await _listen(routes, draining, settings, config.hooks_tls, certificate)
             await presence.queue.flush(_FLUSH_SECONDS)
             for task in background:
                 task.cancel()
         await presence.close()
 
 
-async def _listen(routes: Routes, draining: Draining, settings: WebhookSettings) -> None:
-    """Serve on one port or on two until drained."""
+async def _listen(
+    routes: Routes,
+    draining: Draining,
+    settings: WebhookSettings,
+    tls: HooksTls | None,
+    certificate: HooksCertificate | None,
+) -> None:
+    """Serve on one port, on two or on three until drained."""
     if settings.hooks_port is None:
-        await HttpServer(routes, draining).serve(settings)
-        return
-    await asyncio.gather(
-        HttpServer(clients_only(routes), draining).serve(settings),
-        HttpServer(hooks_only(routes), draining).serve(settings, settings.hooks_port),
-    )
+        served = [HttpServer(routes, draining).serve(settings)]
+    else:
+        served = [
+            HttpServer(clients_only(routes), draining).serve(settings),
+            HttpServer(hooks_only(routes), draining).serve(settings, settings.hooks_port),
+        ]
+    if tls is not None and certificate is not None:
+        hooks = HttpServer(hooks_only(routes), draining)
+        served.append(hooks.serve(settings, tls.port, certificate.context))
+    await asyncio.gather(*served)
 
 
 def main() -> None:

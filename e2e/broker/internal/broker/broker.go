@@ -53,7 +53,7 @@ type Broker struct {
 
 // New makes the server; it reads its sessions and retained messages from disk.
 func New(conf *config.Config, node *cluster.Node, data string, log *slog.Logger) (*Broker, error) {
-	b := &Broker{Webhooks: webhooks.New(), Options: newOptions(conf.Values), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}, pems: newPemCache()}
+	b := &Broker{Webhooks: webhooks.New(conf.Values), Options: newOptions(conf.Values), conf: conf, node: node, log: log, data: data, stopped: map[string]bool{}, pems: newPemCache()}
 	quiet := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelError}))
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumInflight = 65000

@@ -3,10 +3,13 @@ package webhooks
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +31,7 @@ type Counters struct{ Requests, Errors, Bytes atomic.Int64 }
 
 // Client calls the hooks.
 type Client struct {
+	tls      *tls.Config
 	mu       sync.RWMutex
 	hooks    map[string][]config.Hook
 	pools    map[string]*http.Client
@@ -35,8 +39,18 @@ type Client struct {
 }
 
 // New makes a client that knows no hook yet: VerneMQ registers them only after it listens.
-func New() *Client {
-	return &Client{hooks: map[string][]config.Hook{}, pools: map[string]*http.Client{}, counters: map[string]*Counters{}}
+func New(values map[string]string) *Client {
+	return &Client{tls: tlsOf(values), hooks: map[string][]config.Hook{}, pools: map[string]*http.Client{}, counters: map[string]*Counters{}}
+}
+
+// tlsOf is what https endpoints are asked with. With a private authority use_crls must be off, or
+// every one is refused (webhooks.md, recorded).
+func tlsOf(values map[string]string) *tls.Config {
+	known := x509.NewCertPool()
+	if raw, err := os.ReadFile(values["vmq_webhooks.cafile"]); err == nil && values["vmq_webhooks.use_crls"] == "off" {
+		known.AppendCertsFromPEM(raw)
+	}
+	return &tls.Config{RootCAs: known, InsecureSkipVerify: values["vmq_webhooks.verify_peer"] == "off"}
 }
 
 // Register adds hooks.
@@ -46,7 +60,7 @@ func (c *Client) Register(hooks []config.Hook) {
 	for _, hook := range hooks {
 		c.hooks[hook.Hook] = append(c.hooks[hook.Hook], hook)
 		if c.pools[hook.Endpoint] == nil {
-			transport := &http.Transport{MaxConnsPerHost: poolSize, MaxIdleConnsPerHost: poolSize, IdleConnTimeout: 60 * time.Second}
+			transport := &http.Transport{MaxConnsPerHost: poolSize, MaxIdleConnsPerHost: poolSize, IdleConnTimeout: 60 * time.Second, TLSClientConfig: c.tls}
 			c.pools[hook.Endpoint] = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			}}

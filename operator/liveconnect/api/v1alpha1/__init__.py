@@ -4,6 +4,7 @@ from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.auth import (
     Algorithm,
     Auth,
+    AuthTls,
     ConnectPriority,
     Connects,
     Introspection,
@@ -106,6 +107,7 @@ __all__ = [
     "Algorithm",
     "ApiModel",
     "Auth",
+    "AuthTls",
     "Autoscaling",
     "AutoscalingMode",
     "AutoscalingStatus",

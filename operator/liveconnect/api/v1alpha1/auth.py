@@ -146,11 +146,22 @@ class Revoker(ApiModel):
     """Its ServiceAccount; it presents a token with audience `liveconnect`."""
 
 
+class AuthTls(ApiModel):
+    """TLS between the brokers and the auth service: hooks carry the devices' tokens."""
+
+    secretName: ObjectName
+    """Secret with `tls.crt` and `tls.key`, for the host name `<name>-auth.<namespace>.svc`, and
+    `ca.crt`, by which the brokers know the auth service. When the authority changes, let `ca.crt`
+    hold the old and the new one for some minutes before the certificate changes."""
+
+
 class Auth(ApiModel):
     """The auth service: VerneMQ's webhooks, access tokens, topics, presence."""
 
     replicas: Annotated[int, Field(ge=1, le=50)] = 2
     """Number of pods."""
+    tls: AuthTls | None = None
+    """TLS for the brokers' hooks; plain HTTP within the cluster without it."""
     resources: Resources = Resources()
     """Compute resources of each pod."""
     podTemplate: PodTemplate = PodTemplate()

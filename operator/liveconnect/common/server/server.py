@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from typing import Final
 
@@ -27,7 +28,12 @@ class HttpServer:
         self._limits = limits or Limits()
         self._connections: set[Connection] = set()
 
-    async def serve(self, settings: ServiceSettings, port: int | None = None) -> None:
+    async def serve(
+        self,
+        settings: ServiceSettings,
+        port: int | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Serve on `port`, or on that of the settings, until told to drain, then drain.
 
         While draining, every answer closes its connection: the brokers keep connections open and
@@ -38,6 +44,7 @@ class HttpServer:
             settings.host,
             settings.port if port is None else port,
             backlog=_BACKLOG,
+            ssl=tls,
         )
         addresses = [list(socket.getsockname()[:2]) for socket in server.sockets]
         _log.info("listening", address=addresses)

@@ -30,6 +30,7 @@ MQTT_PORT = 1883
 MQTTS_PORT = 8883
 SERVICE_PORT = 8080
 HOOKS_PORT = 8081
+HOOKS_TLS_PORT = 8444
 PRESENCE_PORT = 6379
 
 
@@ -88,6 +89,11 @@ class Names:
     def gateway_tls(self) -> str:
         """The Secret with what the gateway needs for TLS to the publishers."""
         return f"{self.gateway}-tls"
+
+    @property
+    def auth_tls(self) -> str:
+        """The Secret with the certificate of the hooks."""
+        return f"{self.auth}-tls"
 
     def pod(self, pool: Pool, ordinal: int) -> str:
         """A broker pod."""

@@ -10,6 +10,8 @@ from liveconnect.controller.model.observed import Pool
 
 #: Where broker pods find the certificates of their listeners.
 TLS_DIRECTORY = "/etc/liveconnect/tls"
+#: The file there with the authorities of the auth service; files of listeners end in `.pem`.
+HOOKS_AUTHORITY_FILE = "hooks-ca.crt"
 #: The publisher pool's listener, when it has TLS.
 PUBLISHER_LISTENER = "mqtts"
 
@@ -78,6 +80,22 @@ def gateway_use(cluster: Cluster) -> TlsUse | None:
         authority_secret=None,
         min_version=tls.minVersion,
         named_by="gatewaySecretName",
+    )
+
+
+def hooks_use(cluster: Cluster) -> TlsUse | None:
+    """The auth service's certificate, which it serves itself."""
+    tls = cluster.spec.auth.tls
+    if tls is None:
+        return None
+    return TlsUse(
+        pool=Pool.SUBSCRIBER,
+        listener="hooks",
+        port=0,
+        path="spec.auth.tls",
+        secret=tls.secretName,
+        authority_secret=None,
+        min_version=TlsVersion.TLS12,
     )
 
 

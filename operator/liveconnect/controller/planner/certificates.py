@@ -67,6 +67,8 @@ class Certificates:
     """When each pod was told to read its certificates anew, for `Memory`."""
     gateway: Mapping[str, str] | None = None
     """Content of the gateway's own Secret: how it knows the publishers, and who it is."""
+    hooks: Mapping[str, str] | None = None
+    """Content of the auth service's own Secret: the certificate of the hooks."""
 
     def __repr__(self) -> str:
         return f"Certificates({self.offers!r})"

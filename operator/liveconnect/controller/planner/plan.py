@@ -19,14 +19,14 @@ from liveconnect.controller.planner.certificates import plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
-from liveconnect.controller.planner.gateway_certificates import with_gateway
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.options import plan_options
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rest import is_at_rest, rest
 from liveconnect.controller.planner.rollout import Rollout, plan_rollout
-from liveconnect.controller.planner.rotation import Rotation, plan_rotation
+from liveconnect.controller.planner.rotation import Rotation, follows, plan_rotation
+from liveconnect.controller.planner.service_certificates import with_gateway, with_hooks
 from liveconnect.controller.planner.sizes import Sizes, sizes
 from liveconnect.controller.planner.status import summarise
 from liveconnect.controller.planner.topics import StatusWrite, plan_topics, remember_refreshes
@@ -80,9 +80,13 @@ def plan(
         rotation = plan_rotation(cluster, names, credentials, observed, membership)
     if rotation.restarting:
         rollout = replace(rollout, drain=None, replace=None, waiting=rotation.message)
+    if cluster.spec.auth.tls is not None and not follows(names, observed):
+        # A broker of the new template may ask where no pod of the auth service answers yet.
+        rollout = replace(rollout, drain=None, waiting=f"{names.auth} rolls out first")
     intent = decide(names, size, observed, membership, rollout, now)
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     certificates = with_gateway(certificates, cluster, names, observed, now)
+    certificates = with_hooks(certificates, cluster, names, observed, credentials.placeholder, now)
     quiet = intent.departure is None and size.departure is None
     growth = storage.grow(cluster, names, observed, quiet=quiet)
     topics = plan_topics(cluster, names, observed, now)
@@ -92,6 +96,7 @@ def plan(
         departure=intent.departure,
         certificates=certificates.files,
         gateway_certificates=certificates.gateway,
+        hooks_certificate=certificates.hooks,
         secret_digests=secret_digests,
         volume_sizes=growth.sizes,
         lives=storage.lives(observed),

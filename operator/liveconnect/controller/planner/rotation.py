@@ -125,7 +125,7 @@ def _withdraw(
             reason=Reason.ROTATING_API_KEY,
             message=f"API key: the new one is in use; not yet on {', '.join(lacking)}",
         )
-    if not _follows(names, observed):
+    if not follows(names, observed):
         return Rotation(
             credentials,
             reason=Reason.ROTATING_API_KEY,
@@ -153,7 +153,7 @@ def _view(observed: Observed, pod: PodView) -> BrokerView:
     return observed.brokers.get(pod.name, silent)
 
 
-def _follows(names: Names, observed: Observed) -> bool:
+def follows(names: Names, observed: Observed) -> bool:
     """Whether all pods of the auth service are of the template that was applied last."""
     key = ObjectKey("apps/v1", "Deployment", names.namespace, names.auth)
     child = observed.children.get(key)

@@ -101,6 +101,8 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
     if inputs.gateway_certificates is not None:
         content = dict(inputs.gateway_certificates)
         secrets.append(("gateway", _secret(names.gateway_tls, content)))
+    if inputs.hooks_certificate is not None:
+        secrets.append(("auth", _secret(names.auth_tls, dict(inputs.hooks_certificate))))
     if managed:
         password = credentials.presence_password
         url = f"redis://:{password}@{names.host(names.presence)}:{PRESENCE_PORT}/0"
@@ -124,14 +126,16 @@ def _config_maps(
 
 def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[str, Manifest]]:
     presence = (
-        [("presence", services.http_service(names, names.presence, "presence"))] if managed else []
+        [("presence", services.http_service(cluster, names, names.presence, "presence"))]
+        if managed
+        else []
     )
     return [
         ("broker", brokers.nodes_service(names)),
         *((pool.value, brokers.pool_service(cluster, names, pool)) for pool in Pool),
         ("publisher", brokers.publisher_nodes_service(cluster, names)),
-        ("auth", services.http_service(names, names.auth, "auth")),
-        ("gateway", services.http_service(names, names.gateway, "gateway")),
+        ("auth", services.http_service(cluster, names, names.auth, "auth")),
+        ("gateway", services.http_service(cluster, names, names.gateway, "gateway")),
         ("gateway", services.gateway_pods_service(names)),
         *presence,
     ]

@@ -116,7 +116,7 @@ def stateful_set(
     spec = cluster.spec
     subscriber = pool is Pool.SUBSCRIBER
     source = spec.subscribers if subscriber else spec.publishers
-    hooks = configuration.hooks(names, pool)
+    hooks = configuration.hooks(cluster, names, pool)
     departure = inputs.departure if inputs.departure and inputs.departure.pool is pool else None
     # Without the lives: they matter to a pod that starts, and never restart one.
     config = config_map(cluster, names, pool)["data"]
@@ -147,7 +147,7 @@ def stateful_set(
         resources=json.loads(source.resources.model_dump_json(exclude_defaults=True)),
         config_map=names.pool(pool),
         secret=names.broker,
-        tls_secret=names.tls(pool) if configuration.tls_options(cluster, pool) else None,
+        tls_secret=names.tls(pool) if configuration.has_tls(cluster, pool) else None,
         tls_directory=TLS_DIRECTORY,
         storage_class=source.storage.storageClassName,
         storage_size=inputs.volume_sizes.get(names.pool(pool), source.storage.size),

@@ -17,6 +17,7 @@ from liveconnect.api.operands import (
     BrokerTls,
     ChangesWebhook,
     GatewayConfig,
+    HooksTls,
     IntrospectionProvider,
     JwtProvider,
     PresenceOptions,
@@ -41,6 +42,7 @@ from liveconnect.controller.model.names import (
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
     HOOKS_PORT,
+    HOOKS_TLS_PORT,
     HTTP_PORT,
     MQTT_PORT,
     MQTTS_PORT,
@@ -48,7 +50,12 @@ from liveconnect.controller.model.names import (
     Names,
 )
 from liveconnect.controller.model.observed import Pool
-from liveconnect.controller.model.tls import PUBLISHER_LISTENER, TLS_DIRECTORY, tls_uses
+from liveconnect.controller.model.tls import (
+    HOOKS_AUTHORITY_FILE,
+    PUBLISHER_LISTENER,
+    TLS_DIRECTORY,
+    tls_uses,
+)
 from liveconnect.controller.rendering.engine import render_text
 
 NETSPLIT_SWITCHES = tuple(
@@ -126,13 +133,20 @@ def listeners(cluster: Cluster, pool: Pool) -> list[Listener]:
     return [Listener(name="mqtt", port=MQTT_PORT)]
 
 
-def hooks(names: Names, pool: Pool) -> list[Hook]:
+def has_tls(cluster: Cluster, pool: Pool) -> bool:
+    """Whether the pool's pods need their Secret with certificates."""
+    return bool(tls_options(cluster, pool)) or cluster.spec.auth.tls is not None
+
+
+def hooks(cluster: Cluster, names: Names, pool: Pool) -> list[Hook]:
     """The hooks of a pool's nodes.
 
     Connects, publishes and subscribes, and presence have endpoints, and so connection pools in the
     broker, of their own; the URL carries what the bodies do not: pool and node.
     """
     base = f"http://{names.host(names.auth)}:{HOOKS_PORT}/hooks"
+    if cluster.spec.auth.tls is not None:
+        base = f"https://{names.host(names.auth)}:{HOOKS_TLS_PORT}/hooks"
     asking = tuple(hook for hook in AUTH_HOOKS if hook not in CONNECT_HOOKS)
     plans = [("connect", CONNECT_HOOKS), ("auth", asking)]
     if pool is Pool.SUBSCRIBER:
@@ -189,7 +203,10 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
             }
             for item in listeners(cluster, pool)
         ],
-        hooks=hooks(names, pool),
+        hooks=hooks(cluster, names, pool),
+        hooks_authorities=(
+            f"{TLS_DIRECTORY}/{HOOKS_AUTHORITY_FILE}" if cluster.spec.auth.tls else None
+        ),
         options=sorted({**DEFAULT_OPTIONS, **broker.config}.items()),
     )
 
@@ -308,6 +325,7 @@ def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> 
         revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
         presence=presence_options(cluster.spec.presence),
         connects=connects(cluster),
+        hooks_tls=HooksTls(port=HOOKS_TLS_PORT) if cluster.spec.auth.tls else None,
         brokers=broker_access(names),
     )
 

@@ -37,6 +37,8 @@ class RenderInputs:
     """Content of the pools' own Secrets with certificates, by file name."""
     gateway_certificates: Mapping[str, str] | None = field(default=None, repr=False)
     """Content of the gateway's own Secret with certificates; None without TLS to the publishers."""
+    hooks_certificate: Mapping[str, str] | None = field(default=None, repr=False)
+    """Content of the auth service's own Secret with its certificate; None without TLS for hooks."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""
     volume_sizes: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from liveconnect.controller.model.names import (
     DISTRIBUTION_PORTS,
     EPMD_PORT,
     HOOKS_PORT,
+    HOOKS_TLS_PORT,
     HTTP_PORT,
     MQTT_PORT,
     MQTTS_PORT,
@@ -121,7 +122,7 @@ def _broker_guards(cluster: Cluster, names: Names) -> list[Guard]:
     between = _rule([_brokers(names)], EPMD_PORT, CLUSTERING_PORT, DISTRIBUTION_PORTS)
     asking = [_OPERATOR, _MONITORING, _pods(names.selector("auth"))]
     common = [between, _rule(asking, HTTP_PORT)]
-    egress = [*_DNS, between, _rule([_pods(names.selector("auth"))], HOOKS_PORT)]
+    egress = [*_DNS, between, _rule([_pods(names.selector("auth"))], *_hooks_ports(cluster))]
     allowed = spec.publishers.allowedNamespaces
     if allowed is None:
         allowed = [c.serviceAccount.namespace for c in spec.gateway.callers]
@@ -141,11 +142,16 @@ def _publishing(cluster: Cluster, backends: list[Peer]) -> list[Rule]:
     return [_rule([*backends, _OPERATOR], MQTTS_PORT)]
 
 
+def _hooks_ports(cluster: Cluster) -> tuple[int, ...]:
+    """The plain port stays beside that with TLS: nodes change over one by one."""
+    return (HOOKS_PORT, *([HOOKS_TLS_PORT] if cluster.spec.auth.tls else []))
+
+
 def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:
     """The auth service and the gateway."""
     callers = {c.serviceAccount.namespace for c in cluster.spec.gateway.callers}
     readers = {r.serviceAccount.namespace for r in cluster.spec.presence.readers}
-    hooks = _rule([_brokers(names)], HOOKS_PORT)
+    hooks = _rule([_brokers(names)], *_hooks_ports(cluster))
     revokers = {r.serviceAccount.namespace for r in cluster.spec.auth.revokers}
     asking = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(readers | revokers)]
     reading = _rule(asking, SERVICE_PORT)

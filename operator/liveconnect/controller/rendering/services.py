@@ -10,6 +10,7 @@ from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
 from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
     HOOKS_PORT,
+    HOOKS_TLS_PORT,
     PRESENCE_PORT,
     SERVICE_PORT,
     Names,
@@ -41,9 +42,17 @@ def json_config_map(name: str, config: dict[str, Any]) -> Manifest:
     return render_manifest("configmap.yaml.j2", name=name, content={"config.json": text})
 
 
-def http_service(names: Names, name: str, component: str) -> Manifest:
+def _ports(cluster: Cluster, component: str) -> list[dict[str, Any]]:
+    ports = _PORTS[component]
+    if component == "auth" and cluster.spec.auth.tls is not None:
+        # Beside the plain one: nodes change over one by one.
+        return [*ports, {"name": "hooks-tls", "port": HOOKS_TLS_PORT}]
+    return ports
+
+
+def http_service(cluster: Cluster, names: Names, name: str, component: str) -> Manifest:
     """The ClusterIP of a service."""
-    return service(name, _PORTS[component], names.selector(component))
+    return service(name, _ports(cluster, component), names.selector(component))
 
 
 def gateway_pods_service(names: Names) -> Manifest:
@@ -95,6 +104,12 @@ def _secret_mount(
     mount = {"name": volume, "mountPath": path, "readOnly": True}
     source = {"secretName": secret, "items": items, "defaultMode": 288}
     return mount, {"name": volume, "secret": source}
+
+
+def _certificates(volume: str, path: str, secret: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A whole Secret: a file that is not there yet must not keep the pod from starting."""
+    mount = {"name": volume, "mountPath": path, "readOnly": True}
+    return mount, {"name": volume, "secret": {"secretName": secret, "defaultMode": 288}}
 
 
 def presence_url_source(cluster: Cluster, names: Names) -> tuple[str, str]:
@@ -162,13 +177,15 @@ def auth_deployment(
         ),
     ]
     volumes += [*_token_secrets(cluster), *_presence_secrets(cluster)]
+    if cluster.spec.auth.tls is not None:
+        volumes.append(_certificates("tls", operands.HOOKS_TLS_DIRECTORY, names.auth_tls))
     # Of no use beside an external store, and then another one for every operator process.
     managed = cluster.spec.presence.store.external is None
     password = inputs.credentials.presence_password if managed else ""
     deployment = _workload(
         cluster, settings, names.auth, names.selector("auth"), pod_labels, volumes,
         container="auth",
-        ports=_PORTS["auth"],
+        ports=_ports(cluster, "auth"),
         env=[{"name": "LIVECONNECT_HOOKS_PORT", "value": str(HOOKS_PORT)}],
         command=["liveconnect-webhook"],
         claim=None,
@@ -207,13 +224,9 @@ def gateway_stateful_set(
         "name": "broker-token",
         "projected": {"defaultMode": 288, "sources": [{"serviceAccountToken": token}]},
     }
-    # Whole, not by items: a file that is not there yet must not keep the pod from starting.
-    source = {"secretName": names.gateway_tls, "defaultMode": 288}
-    mount = {
-        "name": "publishers", "mountPath": operands.BROKER_TLS_DIRECTORY, "readOnly": True,
-    }  # fmt: skip
-    asked = cluster.spec.publishers.tls is not None
-    tls = [(mount, {"name": "publishers", "secret": source})] if asked else []
+    tls = []
+    if cluster.spec.publishers.tls is not None:
+        tls = [_certificates("tls", operands.BROKER_TLS_DIRECTORY, names.gateway_tls)]
     storage = cluster.spec.gateway.outbox.storage
     claim = {
         "name": "data",

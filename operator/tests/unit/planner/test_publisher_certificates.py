@@ -16,7 +16,7 @@ from liveconnect.controller.planner.certificate_report import (
     certificate_verdict,
 )
 from liveconnect.controller.planner.certificates import Certificates, plan_certificates
-from liveconnect.controller.planner.gateway_certificates import with_gateway
+from liveconnect.controller.planner.service_certificates import with_gateway
 from liveconnect.controller.rendering import RenderInputs, render
 from tests.unit.planner.simulation import SETTINGS, parse
 from tests.unit.planner.test_certificates import AUTHORITY, NAMES, NOW, PLACEHOLDER, Secret
