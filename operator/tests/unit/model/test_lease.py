@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +59,8 @@ class Player:
             if self.candidate.renewed_at is None and self.acted:
                 begun, ended = self.acted[-1]
                 self.acted[-1] = (begun, min(ended, at))
-            claim = self.candidate.claim(at + self.ahead, NOW)
+            # The time of day goes on: a renewal that changed nothing could not be seen.
+            claim = self.candidate.claim(at + self.ahead, NOW + timedelta(seconds=at))
             if claim is None:
                 continue
             sent = at
