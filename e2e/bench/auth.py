@@ -20,7 +20,7 @@ from e2e.bench.row import Measurement, Row
 from e2e.bench.wrk import Load, send
 from e2e.kit.issuer import AUDIENCE, ISSUER, Issuer
 from e2e.providers.progress import say
-from liveconnect.api.operands import AuthConfig, JwtProvider
+from liveconnect.api.operands import AuthConfig, Connects, JwtProvider
 from liveconnect.api.v1alpha1 import Algorithm
 
 CONNECTIONS = 64
@@ -85,6 +85,7 @@ def _ours(folder: Path, backends: Backends, key_set: Path) -> _Server:
             readers=[],
             service_accounts=backends.verification,
             presence_url_file=str(store),
+            connects=Connects(per_second_per_node=1e9),  # the peer has no governor
         ).model_dump_json()
     )
     port = free_port()

@@ -61,8 +61,11 @@ def check_times(claims: Claims, leeway: float, now: float) -> TokenFault | None:
 def is_for(claims: Claims, audiences: frozenset[str]) -> bool:
     """Return whether `aud`, a name or a list of names, holds one of these."""
     audience = claims.get("aud")
-    named = audience if isinstance(audience, list) else [audience]
-    return any(isinstance(name, str) and name in audiences for name in named)
+    if isinstance(audience, str):
+        return audience in audiences
+    if not isinstance(audience, list):
+        return False
+    return any(isinstance(name, str) and name in audiences for name in audience)
 
 
 def subject_of(claims: Claims, claim: str) -> str | None:

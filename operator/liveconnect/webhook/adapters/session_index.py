@@ -26,6 +26,8 @@ MAX_QUEUED: Final = 100_000
 _BATCH: Final = 500
 _SUBJECT_SECONDS: Final = 31 * 24 * 3600
 """A bit longer than any session lasts (`contract.answers.MAX_LIFETIME_SECONDS`)."""
+_LEEWAY_SECONDS: Final = 600.0
+"""More than clocks differ: whose token ended before has no session any more."""
 _RETRY_SECONDS: Final = 1.0
 
 QUEUED: Final = Gauge(
@@ -114,13 +116,12 @@ class SessionIndex:
             key = self._name(Kind.SUBJECT, entry.issuer, entry.subject)
             commands += [
                 ("ZADD", key, entry.expires_at, entry.client_id),
-                ("ZREMRANGEBYSCORE", key, "-inf", now),
                 ("EXPIRE", key, _SUBJECT_SECONDS),
             ]
         if entry.token_id:
             key = self._name(Kind.TOKEN, entry.issuer, entry.token_id)
             lifetime = min(max(int(entry.expires_at - now), 0) + 60, _SUBJECT_SECONDS)
-            commands += [("SADD", key, entry.client_id), ("EXPIRE", key, lifetime)]
+            commands.append(("SET", key, entry.client_id, "EX", lifetime))
         return commands
 
     async def clients(self, revocation: Revocation, issuers: Sequence[str]) -> frozenset[str]:
@@ -135,11 +136,13 @@ class SessionIndex:
         """
         if revocation.kind is Kind.CLIENT:
             return frozenset({revocation.value})
-        subject = revocation.kind is Kind.SUBJECT
-        words = ("ZRANGE", "0", "-1") if subject else ("SMEMBERS",)
         keys = [self._name(revocation.kind, issuer, revocation.value) for issuer in issuers]
-        answers = await self._store.pipelined(*((words[0], key, *words[1:]) for key in keys))
-        return frozenset(member.decode() for members in answers for member in members)
+        if revocation.kind is Kind.TOKEN:
+            found = await self._store.pipelined(*(("GET", key) for key in keys))
+            return frozenset(client_id.decode() for client_id in found if client_id is not None)
+        live = ("ZRANGEBYSCORE", self._clock() - _LEEWAY_SECONDS, "+inf")
+        answers = await self._store.pipelined(*((live[0], key, *live[1:]) for key in keys))
+        return frozenset(client_id.decode() for clients in answers for client_id in clients)
 
     def _name(self, kind: Kind, issuer: str, value: str) -> str:
         # Hashed: a key is no place for a name of any length, nor for whose it is.

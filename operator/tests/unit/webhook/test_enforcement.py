@@ -55,5 +55,5 @@ async def test_the_index_is_written_when_the_store_is_back() -> None:
     async with asyncio.timeout(5):
         await store.written.wait()
     task.cancel()
-    written = {command[-1] for command in store.commands if command[0] == "SADD"}
+    written = {command[2] for command in store.commands if command[0] == "SET"}
     assert written == {f"phone-{number}" for number in range(20, 30)}, "the newest"
