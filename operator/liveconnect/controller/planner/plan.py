@@ -124,7 +124,8 @@ def plan(
     memory = replace(
         membership.memory,
         cuts=step.memory.cuts if actions else observed.memory.cuts,
-        migration=None if cluster.paused else step.memory.migration,
+        # Of this departure alone: the next node of the same name has queues of its own.
+        migration=step.memory.migration if size.departure and not cluster.paused else None,
         revisions=rollout.revisions or {},
         options=_of_living(observed.memory.options, observed),
         samples=_samples(observed, now),
