@@ -167,6 +167,8 @@ class Memory:
     """Pods whose join was asked for, and when."""
     refusals: Mapping[str, int] = field(default_factory=dict)
     """Uids of pods whose join was refused, and how often."""
+    strangers: Mapping[str, datetime] = field(default_factory=dict)
+    """Uids of pods that list members who do not list them, and since when."""
     migration: Migration | None = None
     cuts: tuple[Cut, ...] = ()
     """Clients that were disconnected for a drain lately, oldest first."""

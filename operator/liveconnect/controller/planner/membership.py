@@ -20,8 +20,9 @@ from liveconnect.controller.model.observed import BrokerView, Memory, Observed, 
 
 #: A join that was asked for gets this long until all lists must agree (recorded: 5–15 s).
 JOIN_PATIENCE = timedelta(seconds=25)
-#: A member that restarts with an empty disk comes back by itself within this (recorded: 8–10 s).
-GOSSIP_PATIENCE = timedelta(seconds=15)
+#: A node that lists members who do not list it may be about to be listed: one that joins sees the
+#: others some seconds before they see it (recorded: 8–9 s after the command, and 7–10 s).
+STRANGER_PATIENCE = timedelta(seconds=15)
 #: A member without a wanted pod is forgotten after being down for this long.
 FORGET_PATIENCE = timedelta(seconds=5)
 #: A lone node is refused so often before its disk is held to be of another life. VerneMQ gives no
@@ -127,6 +128,11 @@ def plan_membership(
         observed.memory,
         joins={p: at for p, at in observed.memory.joins.items() if names.node(p) not in core},
         refusals={u: n for u, n in observed.memory.refusals.items() if u in {p.uid for p in pods}},
+        strangers={
+            p.uid: observed.memory.strangers.get(p.uid, now)
+            for p in pods
+            if _is_stranger(p.name, views, core, names)
+        },
         absences={node: observed.memory.absences.get(node, now) for node in down},
     )
     states = {p.name: _state(p, views.get(p.name), core, names.node(p.name)) for p in pods}
@@ -142,7 +148,8 @@ def plan_membership(
         actions = (join,)
         memory = replace(memory, joins={**memory.joins, join.pod: now})
     else:
-        actions = _wipe(names, observed, views, core, missing, refused)
+        lost = refused | _strangers(pods, memory, now)
+        actions = _wipe(names, observed, views, core, missing, lost)
     return Membership(
         actions=actions,
         core=core,
@@ -233,6 +240,21 @@ def _refused(pods: tuple[PodView, ...], memory: Memory) -> frozenset[str]:
     )
 
 
+def _is_stranger(
+    pod: str, views: Mapping[str, BrokerView], core: frozenset[str], names: Names
+) -> bool:
+    view = views.get(pod)
+    return view is not None and len(view.members) > 1 and names.node(pod) not in core
+
+
+def _strangers(pods: tuple[PodView, ...], memory: Memory, now: datetime) -> frozenset[str]:
+    """Pods that have believed in a membership which nobody shares for too long to be joining."""
+    since = memory.strangers
+    return frozenset(
+        p.name for p in pods if p.uid in since and now - since[p.uid] >= STRANGER_PATIENCE
+    )
+
+
 def _lone(pod: str, view: BrokerView, names: Names) -> bool:
     return set(view.members) == {names.node(pod)}
 
@@ -243,19 +265,17 @@ def _wipe(
     views: Mapping[str, BrokerView],
     core: frozenset[str],
     missing: tuple[str, ...],
-    refused: frozenset[str],
+    lost: frozenset[str],
 ) -> tuple[Delete, ...]:
     """The claim and the pod of a node with the state of another life.
 
-    Its members do not list it (it was forgotten), or it is alone and the others refuse it (it
-    left).
+    It is lost: its members do not list it (it was forgotten), or it is alone and the others refuse
+    it (it left).
     """
     for pod in missing:
         view = views.get(pod)
         node = names.node(pod)
-        if view is None or node in core or len(core) < 2:
-            continue
-        if len(view.members) < 2 and pod not in refused:
+        if view is None or node in core or len(core) < 2 or pod not in lost:
             continue
         claim = names.claim(pod)
         if claim in observed.claims:

@@ -46,6 +46,7 @@ SETTINGS = RenderSettings(
 )
 CREDENTIALS = Credentials("cookie", "key", "password")
 JOIN_SECONDS = 8
+SPREAD_SECONDS = 3
 
 
 def parse(
@@ -278,8 +279,12 @@ class World:
                 self.running.add(pod)
         for pod, (due, discovery) in list(self.joining.items()):
             if self.now >= due:
-                del self.joining[pod]
+                # The one that joins sees the others before they see it.
                 group = set(self.disks[self.names.pod_of(discovery)].members)
+                self.disks[pod].members |= {*group, self.names.node(pod)}
+                if self.now < due + timedelta(seconds=SPREAD_SECONDS):
+                    continue
+                del self.joining[pod]
                 for member in {*group, self.names.node(pod)}:
                     self.disks[self.names.pod_of(member)].members |= {*group, self.names.node(pod)}
 
@@ -295,4 +300,5 @@ class World:
         assert self.plan is not None
         whole = {self.names.node(p) for p in self.wanted()}
         agreed = all(self.disks[p].members == whole for p in self.wanted())
-        return not self.plan.actions and agreed and not self.joining
+        under_way = self.plan.status.drain is not None or self.joining
+        return not self.plan.actions and agreed and not under_way

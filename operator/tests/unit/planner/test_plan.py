@@ -71,6 +71,13 @@ def test_growing_joins_the_new_nodes_only() -> None:
     }
 
 
+def test_a_node_that_joins_keeps_its_disk_while_the_others_do_not_list_it_yet() -> None:
+    world = settled()
+    world.cluster = parse({"replicas": 4}, generation=2)
+    world.settle()
+    assert not [a for a in world.log if isinstance(a, Delete)]
+
+
 def test_shrinking_leaves_one_at_a_time_and_takes_the_volume() -> None:
     world = settled(subscribers=4)
     world.log.clear()
