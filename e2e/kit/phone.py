@@ -125,6 +125,7 @@ class Phone:
         """
         self._stop()
         self._connack = None
+        self._grants.clear()  # packet ids begin anew with each connection
         client = self._client = self._new_client()
         properties = None
         if self.version is Version.V5:

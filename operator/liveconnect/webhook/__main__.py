@@ -33,6 +33,7 @@ from liveconnect.webhook.issuers import (
     why_not_ready,
 )
 from liveconnect.webhook.presence_parts import PresenceParts
+from liveconnect.webhook.recheck import Recheck
 from liveconnect.webhook.revoking import Revoking
 from liveconnect.webhook.routes import Routes, clients_only, hooks_only
 from liveconnect.webhook.settings import WebhookSettings
@@ -70,6 +71,10 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         sessions = revoking.enforcement
         auth = AuthHooks(identities, rules.policy, sessions, gate, time.time, random.random)
         rules.on_change(auth.use)
+        recheck = []
+        if config.brokers is not None:
+            brokers = Brokers(session, config.brokers)
+            recheck.append(Recheck(rules, identities, brokers, presence.marks, time.time).run())
 
         def why_not() -> str | None:
             return why_not_ready(issuers, servers) or revoking.enforcement.why_not_ready()
@@ -90,7 +95,7 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
             works = (*presence.background(), *revoking.work(), gate.run(), rules.follow())
-            background += [tasks.create_task(work) for work in works]
+            background += [tasks.create_task(work) for work in (*works, *recheck)]
             certificate = HooksCertificate(config.hooks_tls) if config.hooks_tls else None
             if certificate is not None:
                 background.append(tasks.create_task(certificate.follow()))

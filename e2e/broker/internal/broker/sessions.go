@@ -106,6 +106,9 @@ func (b *Broker) Rows() []cluster.Row {
 		if !row.Online {
 			row.Offline = cl.State.Inflight.Len()
 		}
+		for filter := range cl.State.Subscriptions.GetAll() {
+			row.Topics = append(row.Topics, filter)
+		}
 		rows = append(rows, row)
 	}
 	return rows

@@ -40,6 +40,7 @@ type Row struct {
 	ClientID, Node, User, PeerHost string
 	PeerPort, Offline, Protocol    int
 	Online, Clean                  bool
+	Topics                         []string
 }
 
 // Local is what a node can do with its own sessions.

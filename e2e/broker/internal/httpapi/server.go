@@ -282,6 +282,15 @@ func disconnectBatch(a *api, q url.Values) (int, any) {
 }
 
 // showSessions knows the fields that an operator asks for; a field used as filter is not shown.
+// topics are those that rows are about: with `--topic` there is a row for each subscription, none
+// for a session without one.
+func topics(s cluster.Row, q url.Values) []string {
+	if _, asked := q["--topic"]; asked {
+		return s.Topics
+	}
+	return []string{""}
+}
+
 func showSessions(a *api, q url.Values) (int, any) {
 	limit := 100
 	if n, err := strconv.Atoi(q.Get("--limit")); err == nil {
@@ -290,17 +299,19 @@ func showSessions(a *api, q url.Values) (int, any) {
 	perNode := map[string]int{}
 	rows := []map[string]any{}
 	for _, s := range a.node.Rows() {
-		fields := map[string]any{
-			"client_id": s.ClientID, "node": s.Node, "is_online": s.Online, "user": s.User, "mountpoint": "",
-			"peer_host": s.PeerHost, "peer_port": s.PeerPort, "offline_messages": s.Offline,
-			"clean_session": s.Clean, "protocol": s.Protocol, "queue_size": s.Offline,
+		for _, topic := range topics(s, q) {
+			fields := map[string]any{
+				"client_id": s.ClientID, "node": s.Node, "is_online": s.Online, "user": s.User, "mountpoint": "",
+				"peer_host": s.PeerHost, "peer_port": s.PeerPort, "offline_messages": s.Offline,
+				"clean_session": s.Clean, "protocol": s.Protocol, "queue_size": s.Offline, "topic": topic,
+			}
+			row, matched := pick(fields, q)
+			if !matched || perNode[s.Node] >= limit {
+				continue
+			}
+			perNode[s.Node]++
+			rows = append(rows, row)
 		}
-		row, matched := pick(fields, q)
-		if !matched || perNode[s.Node] >= limit {
-			continue
-		}
-		perNode[s.Node]++
-		rows = append(rows, row)
 	}
 	return table(rows)
 }

@@ -25,6 +25,7 @@ from liveconnect.common.jsonerrors import MALFORMED
 _METRICS_SECONDS: Final = aiohttp.ClientTimeout(total=2.0)
 _COMMAND_SECONDS: Final = aiohttp.ClientTimeout(total=5.0)
 _LIST_SECONDS: Final = aiohttp.ClientTimeout(total=60.0, connect=2.0)
+_ROW_MS: Final = 5000
 _MAX_SESSIONS: Final = 10_000_000
 """`--limit`: without it VerneMQ shows the first hundred and says nothing of the others."""
 
@@ -69,6 +70,38 @@ class _Sessions(msgspec.Struct, frozen=True):
     table: list[_Session]
 
 
+class Holding(msgspec.Struct, frozen=True):
+    """A client's subscription."""
+
+    client_id: str
+    topic: str
+    """The filter, `$share/<group>/` included."""
+    is_online: bool
+
+
+class _Holdings(msgspec.Struct, frozen=True):
+    table: list[Holding]
+
+
+class _Row(msgspec.Struct, frozen=True):
+    topic: str
+    user: str | None = None
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    table: list[_Row]
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A connected client's session. It prints without the user name, which is the token."""
+
+    user: str
+    topics: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Session(topics={self.topics!r})"
+
+
 class _Member(msgspec.Struct, frozen=True):
     node: str = msgspec.field(name="Node")
     running: bool = msgspec.field(name="Running")
@@ -79,6 +112,8 @@ class _Members(msgspec.Struct, frozen=True):
 
 
 _decode_sessions: Final = msgspec.json.Decoder(_Sessions).decode
+_decode_holdings: Final = msgspec.json.Decoder(_Holdings).decode
+_decode_rows: Final = msgspec.json.Decoder(_Rows).decode
 _decode_members: Final = msgspec.json.Decoder(_Members).decode
 
 
@@ -152,6 +187,54 @@ class Brokers:
         except MALFORMED as error:
             raise BrokerUnavailableError(f"{address}: not a session list") from error
 
+    async def subscriptions(self, address: str, node: str) -> Sequence[Holding]:
+        """Return all subscriptions of a node's sessions, of those that are not connected, too.
+
+        A row for each (`vmq_info` in VerneMQ's source). Rows may take their time: one that was
+        left out would be a subscription that nobody judges.
+
+        Args:
+            address: any node's; best its own, since the list is gathered in the one that is asked.
+            node: name of the node.
+
+        Raises:
+            BrokerUnavailableError: the node does not answer.
+        """
+        fields = "--client_id&--topic&--is_online"
+        path = (
+            f"/api/v1/session/show?{fields}&--node={quote(node, safe='@')}"
+            f"&--limit={_MAX_SESSIONS}&--rowtimeout={_ROW_MS}"
+        )
+        body = await self._get(address, path, _LIST_SECONDS)
+        try:
+            return _decode_holdings(body).table
+        except MALFORMED as error:
+            raise BrokerUnavailableError(f"{address}: not a list of subscriptions") from error
+
+    async def session(self, address: str, client_id: str) -> Session | None:
+        """Return the session of a connected client; None if it has no subscription, or has gone.
+
+        Args:
+            address: any node's.
+            client_id: one that `can_be_asked` about.
+
+        Raises:
+            BrokerUnavailableError: the node does not answer.
+        """
+        chosen = f"--client_id={quote(client_id, safe='')}&--is_online=true"
+        path = (
+            f"/api/v1/session/show?--user&--topic&{chosen}"
+            f"&--limit={_MAX_SESSIONS}&--rowtimeout={_ROW_MS}"
+        )
+        body = await self._get(address, path, _COMMAND_SECONDS)
+        try:
+            rows = _decode_rows(body).table
+        except MALFORMED as error:
+            raise BrokerUnavailableError(f"{address}: not a session") from error
+        if not rows:
+            return None
+        return Session(rows[0].user or "", tuple(row.topic for row in rows))
+
     async def disconnect(self, address: str, client_id: str, *, cleanup: bool = False) -> None:
         """End a client's connection, on whatever node it is.
 
@@ -203,6 +286,14 @@ class Brokers:
             return self._key_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise BrokerUnavailableError(f"no API key: {type(error).__name__}") from None
+
+
+def can_be_asked(client_id: str) -> bool:
+    """Return whether `session/show` can be told this client id as a filter.
+
+    It takes what follows a `~` for a regular expression, and these two words for no text.
+    """
+    return not client_id.startswith("~") and client_id not in {"true", "false"}
 
 
 def parse_vitals(address: str, text: str) -> Vitals:

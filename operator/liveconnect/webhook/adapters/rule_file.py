@@ -34,15 +34,15 @@ _log = get_logger(__name__)
 _Stamp = tuple[int, int, int] | None
 
 
-def make_policy(config: AuthConfig) -> Policy:
-    """Return the policy; a rule that cannot be used is left out, which denies what it allowed."""
+def make_templates(config: AuthConfig) -> tuple[RuleTemplate, ...]:
+    """Return the rules; one that cannot be used is left out, which denies what it allowed."""
     rules = []
     for rule in config.topics:
         try:
             rules.append(RuleTemplate.of(rule, rule.source))
         except TemplateError as error:
             _log.error("topic rule left out", source=rule.source, reason=str(error))
-    return Policy(rules, config.publishers)
+    return tuple(rules)
 
 
 class RuleFile:
@@ -58,10 +58,13 @@ class RuleFile:
         self._path = path
         self._stamp: _Stamp = None
         self._uses: list[Callable[[Policy], None]] = []
-        self._take(config, make_policy(config))
+        self.replaced: tuple[RuleTemplate, ...] = ()
+        """The rules that the last change replaced."""
+        self._take(config, make_templates(config))
 
-    def _take(self, config: AuthConfig, policy: Policy) -> None:
-        self.policy = policy
+    def _take(self, config: AuthConfig, templates: tuple[RuleTemplate, ...]) -> None:
+        self.templates = templates
+        self.policy = Policy(templates, config.publishers)
         self.digest = config.rules_digest()
         self.count = len(config.topics)
         RULES.set(self.count)
@@ -92,16 +95,17 @@ class RuleFile:
             config = await asyncio.to_thread(load_config, self._path, AuthConfig)
             if config.rules_digest() == self.digest:
                 return
-            policy = await asyncio.to_thread(make_policy, config)
+            templates = await asyncio.to_thread(make_templates, config)
         except ConfigError as error:
             RELOADS.labels("refused").inc()
             _log.error("the changed rules cannot be used; the old ones stay", reason=str(error))
             return
-        self._take(config, policy)
+        self.replaced = self.templates
+        self._take(config, templates)
         RELOADS.labels("used").inc()
         _log.info("rules in use", rules=self.count, digest=self.digest)
         for use in self._uses:
-            use(policy)
+            use(self.policy)
 
 
 def _stamp_of(path: Path) -> _Stamp:

@@ -34,7 +34,7 @@ from tests.integration.webhook.world import (
 
 REVOKER = "system:serviceaccount:shop:fraud"
 ADDRESSES = itertools.count(1)
-"""Each broker has its own: 127.0.79.x."""
+"""Each broker has its own, so that nothing waits for a port."""
 NOT_ALLOWED = {"result": {"error": "not_allowed"}}
 WITHIN = 5.0
 """Seconds in which a live session must end."""
@@ -93,11 +93,11 @@ class Stage:
         self.world.service = self.running.enter_context(started)
 
 
-def make_stage(folder: Path) -> Iterator[Stage]:
+def make_stage(folder: Path, net: str = "127.0.79.") -> Iterator[Stage]:
     issuer, cluster, redis = Keys("device-1"), Keys("cluster-1"), Redis(folder)
     jwks = JwksServer({"/devices": issuer.document, "/cluster": cluster.document})
     (folder / "api-key").write_text(KEY)
-    addresses = [f"127.0.79.{next(ADDRESSES)}" for _ in range(2)]
+    addresses = [f"{net}{next(ADDRESSES)}" for _ in range(2)]
     port = free_port()
     redis.start()
     with contextlib.ExitStack() as stack:
@@ -109,7 +109,7 @@ def make_stage(folder: Path) -> Iterator[Stage]:
             brokers={
                 "hosts": addresses,
                 "node_suffix": "",
-                "pod_prefix": "127.0.79.",
+                "pod_prefix": net,
                 "api_key_file": str(folder / "api-key"),
             },
         )  # fmt: skip

@@ -1,0 +1,229 @@
+"""Subscriptions that the rules no longer cover end, with the sessions that hold them.
+
+VerneMQ asks about a filter once, when it is subscribed to; a stored session keeps it for days and
+over reconnects. So when a rule was withdrawn, the brokers are asked who subscribes to what it may
+have granted, and each of these is judged anew as if it asked now. Whoever may not ends, stored
+session included: otherwise the next connect would bring the subscription back (docs/adr/0020).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+from prometheus_client import Counter
+
+from liveconnect.api.operands import StatedRule
+from liveconnect.common.claims import TokenFault
+from liveconnect.common.jsonerrors import MALFORMED
+from liveconnect.common.logs import get_logger
+from liveconnect.common.policy import (
+    Policy,
+    Pool,
+    Refused,
+    RuleTemplate,
+    TemplateError,
+)
+from liveconnect.common.policy.narrowing import Narrowing
+from liveconnect.common.tokens import NEWS_MAY_HELP, Verified
+from liveconnect.webhook.adapters.brokers import (
+    Brokers,
+    BrokerUnavailableError,
+    Holding,
+    can_be_asked,
+)
+from liveconnect.webhook.adapters.rule_file import RuleFile
+from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
+from liveconnect.webhook.adapters.store_marks import StoreMarks
+from liveconnect.webhook.contract import SubscribeTopic
+
+_SETTLE_SECONDS: Final = 2.0
+"""Rules are often moved from one object to another: withdrawn here, stated there."""
+_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
+_ENDS_PER_SECOND: Final = 100
+"""Whoever is ended comes back at once."""
+_NOTE: Final = "rules"
+
+ENDED: Final = Counter(
+    "liveconnect_webhook_recheck_ended_total",
+    "Sessions ended because the rules no longer cover one of their subscriptions.",
+)
+ROUNDS: Final = Counter(
+    "liveconnect_webhook_recheck_rounds_total",
+    "Rounds over the brokers' subscriptions by outcome (clean, ended, incomplete).",
+    ["outcome"],
+)
+
+_log = get_logger(__name__)
+
+
+class Asking(Protocol):
+    """Tells who a user name stands for."""
+
+    async def check_with_news(self, token: str | None, now: float) -> Verified | TokenFault:
+        """Return what the token proves."""
+
+
+class Recheck:
+    """Judges live and stored subscriptions anew after rules were withdrawn."""
+
+    def __init__(
+        self,
+        rules: RuleFile,
+        identities: Asking,
+        brokers: Brokers,
+        marks: StoreMarks,
+        clock: Callable[[], float],
+    ) -> None:
+        """Make it.
+
+        Args:
+            rules: the rules in force.
+            identities: proves who holds a subscription.
+            brokers: tell who subscribes to what, and end sessions.
+            marks: keep the rules of the last round that was clean.
+            clock: returns seconds since the epoch.
+        """
+        self._rules = rules
+        self._identities = identities
+        self._brokers = brokers
+        self._marks = marks
+        self._clock = clock
+        self._earlier: list[RuleTemplate] | None = list(rules.templates)
+        self._due = asyncio.Event()
+        rules.on_change(self._changed)
+
+    def _changed(self, _policy: Policy) -> None:
+        if self._earlier is not None:
+            self._earlier += self._rules.replaced
+        self._due.set()
+
+    async def run(self) -> None:
+        """Recheck after each change until cancelled; at the start against the last clean round."""
+        await self._begin()
+        attempt = 0
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(_SETTLE_SECONDS)
+            self._due.clear()
+            if await self._round():
+                attempt = 0
+                continue
+            self._due.set()
+            await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+            attempt += 1
+
+    async def _begin(self) -> None:
+        try:
+            noted = await self._marks.noted(_NOTE)
+        except StoreUnavailableError:
+            noted = None
+        if noted == _text(self._rules.templates):
+            return
+        # With nothing noted everything is looked at: a new cluster has few sessions.
+        self._earlier = None if noted is None else _templates(noted)
+        self._due.set()
+
+    async def _round(self) -> bool:
+        """Go over all subscriptions once; whether nothing is left to be done."""
+        earlier, current = self._earlier, self._rules.templates
+        narrowing = Narrowing(earlier, current)
+        ended = 0
+        try:
+            if narrowing:
+                ended = await self._end_refused(narrowing)
+        except BrokerUnavailableError as error:
+            ROUNDS.labels("incomplete").inc()
+            _log.warning("subscriptions could not be rechecked, will try again", reason=str(error))
+            return False
+        if ended:
+            # *Done* proves nothing: the next round finds nobody, or ends them again.
+            ROUNDS.labels("ended").inc()
+            return False
+        if self._earlier is earlier and self._rules.templates is current:
+            self._earlier = list(current)
+            await self._note(current)
+        ROUNDS.labels("clean").inc()
+        return True
+
+    async def _note(self, current: Sequence[RuleTemplate]) -> None:
+        try:
+            await self._marks.note(_NOTE, _text(current))
+        except StoreUnavailableError as error:
+            _log.info("the rechecked rules could not be noted", reason=str(error))
+
+    async def _end_refused(self, narrowing: Narrowing) -> int:
+        """End whoever holds what it may not; how many.
+
+        Raises:
+            BrokerUnavailableError: somebody could not be judged or ended.
+        """
+        ended = 0
+        addresses = await self._brokers.addresses()
+        vitals = await self._brokers.vitals()
+        silent = addresses - {node.address for node in vitals}
+        for node in vitals:
+            if self._brokers.pod_of(node.node) is None:
+                continue
+            for holding in await self._suspects(node.address, node.node, narrowing):
+                if await self._may_keep(node.address, holding):
+                    continue
+                await self._brokers.disconnect(node.address, holding.client_id, cleanup=True)
+                _log.info("session ended: a rule was withdrawn", client_id=holding.client_id)
+                ENDED.inc()
+                ended += 1
+                if ended % _ENDS_PER_SECOND == 0:
+                    await asyncio.sleep(1.0)
+        if silent:
+            raise BrokerUnavailableError(f"{', '.join(sorted(silent))}: no answer")
+        return ended
+
+    async def _suspects(self, address: str, node: str, narrowing: Narrowing) -> Sequence[Holding]:
+        held: dict[str, Holding] = {}
+        for one in await self._brokers.subscriptions(address, node):
+            if one.client_id not in held and narrowing.concerns(one.client_id, one.topic):
+                held[one.client_id] = one
+        return tuple(held.values())
+
+    async def _may_keep(self, address: str, holding: Holding) -> bool:
+        """Whether the rules in force cover all that a client has subscribed to."""
+        if not holding.is_online or not can_be_asked(holding.client_id):
+            return False  # nobody knows what its next token will say, or what it says now
+        session = await self._brokers.session(address, holding.client_id)
+        if session is None:
+            return True  # it has gone; its next SUBSCRIBE is decided by the rules in force
+        identity = await self._identities.check_with_news(session.user, self._clock())
+        if isinstance(identity, TokenFault) and identity in NEWS_MAY_HELP:
+            raise BrokerUnavailableError(f"a token cannot be verified now: {identity.value}")
+        topics = [SubscribeTopic(topic, 0) for topic in session.topics]
+        decision = self._rules.policy.subscribe(
+            Pool.SUBSCRIBER, holding.client_id, identity, topics
+        )
+        if isinstance(decision, Refused):
+            return False
+        return not any(isinstance(grant, Refused) for grant in decision.granted)
+
+
+def _text(rules: Iterable[RuleTemplate]) -> str:
+    """The rules as they are noted."""
+    stated = [
+        {
+            "filter": "/".join(rule.levels),
+            "allow": sorted(rule.actions),
+            "groups": sorted(rule.groups),
+        }
+        for rule in rules
+    ]
+    return msgspec.json.encode(stated).decode()
+
+
+def _templates(text: str) -> list[RuleTemplate] | None:
+    """The rules that were noted; None if that cannot be read."""
+    try:
+        stated = [StatedRule.model_validate(rule) for rule in msgspec.json.decode(text)]
+        return [RuleTemplate.of(rule) for rule in stated]
+    except (*MALFORMED, TemplateError, ValueError, TypeError):
+        _log.warning("the noted rules cannot be read: every subscription is looked at")
+        return None
