@@ -21,6 +21,7 @@ _ORDER = (
     "test_kit",
     "test_story",
     "test_presence",
+    "test_presence_kills",
     "test_membership",
     "test_drain",
     "test_autoscaling",
@@ -37,7 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not scenarios:
         return
     for item in scenarios:
-        item.add_marker(pytest.mark.timeout(300, func_only=True))
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300, func_only=True))
     others = [i for i in items if i not in scenarios]
     scenarios.sort(key=_rank)
     items[:] = [*others, *scenarios]

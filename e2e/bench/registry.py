@@ -10,6 +10,7 @@ from e2e.bench import (
     gateway_fanout,
     gateway_latency,
     gateway_rates,
+    presence_memory,
     reconcile,
 )
 from e2e.bench.row import Row
@@ -26,5 +27,6 @@ ROWS: dict[str, Row] = {
         gateway_latency.ROW,
         gateway_backlog.ROW,
         gateway_fanout.ROW,
+        presence_memory.ROW,
     )
 }

@@ -82,6 +82,24 @@ class Microservice:
         assert answer.status == 200, answer
         return [json.loads(line) for line in answer.body.splitlines()]
 
+    def everybody(self, prefix: str) -> list[dict[str, Any]]:
+        """Every client whose id begins with this, page by page.
+
+        Raises:
+            OSError: When presence cannot be asked now.
+        """
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            path = f"/v1/clients?prefix={quote(prefix, safe='')}&limit=1000{cursor}"
+            answer = _request(self._auth.address, "GET", path, self.token)
+            if answer.status != 200:
+                raise OSError(f"{path}: HTTP {answer.status}")
+            found += answer.body["items"]
+            if answer.body["next"] is None:
+                return found
+            cursor = f"&cursor={answer.body['next']}"
+
     def presence(self, client_id: str, token: str | None = None) -> Answer:
         """Ask whether a client is online."""
         path = f"/v1/clients/{quote(client_id, safe='')}"

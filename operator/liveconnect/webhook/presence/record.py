@@ -17,7 +17,7 @@ class State(StrEnum):
     brokers' session lists decide."""
 
 
-class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, array_like=True):
     """Presence of one client, as it is stored. Times are milliseconds since the epoch."""
 
     client_id: str
