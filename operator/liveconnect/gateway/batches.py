@@ -23,7 +23,7 @@ _RESULTS: Final = {
     Receipt.STORED: b'{"index":%d,"status":202,"result":"stored"}',
 }
 
-_AT_ONCE: Final = 256
+_AT_ONCE: Final = 200
 """Messages of one batch that wait for the brokers: it shares them with all others."""
 
 Admit = Callable[[Publication], Message]
@@ -92,8 +92,10 @@ class Batch:
                 return
             else:
                 self._outstanding.append((index, message, done))
-                if len(self._outstanding) > _AT_ONCE:
-                    await self._settle()
+                if len(self._outstanding) >= _AT_ONCE:
+                    # Not one at a time: that would be a wake-up and a write for each message.
+                    while len(self._outstanding) > _AT_ONCE // 2:
+                        await self._settle()
                 return
 
     async def _settle(self) -> None:

@@ -7,11 +7,15 @@ system call; here they are reads of a buffer and one write for all packets of a 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final, cast
 
 _HIGH_WATER_BYTES: Final = 4 * 1024 * 1024
 """More than this waiting to be sent, and the broker is too slow to be given more."""
+
+_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
+"""Linux has it."""
 
 
 class Stream(asyncio.Protocol):
@@ -29,6 +33,7 @@ class Stream(asyncio.Protocol):
         self._read = 0
         self._sent: list[bytes | bytearray] = []
         self._ended = False
+        self._socket: socket.socket | None = None
         self.writable = True
         """Whether the peer keeps up with what it is sent."""
 
@@ -39,6 +44,7 @@ class Stream(asyncio.Protocol):
         # uvloop's is one in all but name
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        self._socket = transport.get_extra_info("socket")
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
@@ -46,6 +52,16 @@ class Stream(asyncio.Protocol):
         self._read = 0
         self._received += data
         self._on_readable()
+        self._acknowledge_at_once()
+
+    def _acknowledge_at_once(self) -> None:
+        """Let the kernel acknowledge what arrived, now.
+
+        A broker that leaves Nagle's algorithm on (mosquitto's default) holds its next small packet
+        back until then, and Linux may take 40 ms; the setting does not last.
+        """
+        if self._socket is not None and _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Note the end; paho learns of it by reading nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -234,3 +235,18 @@ def test_quota(world: World, subscriber: Subscriber) -> None:
     expected = sum(answer.status == 200 for answer in answers) + 1
     assert len([subscriber.next() for _ in range(expected)]) == expected
     assert subscriber.drain() == []
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_acknowledgements_are_not_held_back(world: World, subscriber: Subscriber, qos: int) -> None:
+    """Mosquitto waits for TCP's acknowledgement of one small packet before it sends the next."""
+    body = b'{"topic":"orders/1","payload":"","qos":%d}\n' % qos * 5
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        world.gateway.send("/v1/publish/batch", body, world.token(), "application/x-ndjson")
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(20)) < 0.03
+    for _ in range(100):
+        subscriber.next()
