@@ -40,14 +40,20 @@ class Certificates:
     def secret(self) -> Manifest:
         """A new certificate, as cert-manager would put it."""
         leaf = self.authority.issue_cert(_HOST)
-        chain = [blob.bytes() for blob in leaf.cert_chain_pems]
-        self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(chain[0].decode())).hexdigest()
-        content = {
-            "tls.crt": b"".join(chain),
+        first = leaf.cert_chain_pems[0].bytes().decode()
+        self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(first)).hexdigest()
+        return _secret(self._content(leaf))
+
+    def of_service(self, name: str, host: str) -> Manifest:
+        """The Secret of a service's own certificate."""
+        return _secret(self._content(self.authority.issue_cert(host)), name)
+
+    def _content(self, leaf: trustme.LeafCert) -> dict[str, bytes]:
+        return {
+            "tls.crt": b"".join(blob.bytes() for blob in leaf.cert_chain_pems),
             "tls.key": leaf.private_key_pem.bytes(),
             "ca.crt": self.authority.cert_pem.bytes(),
         }
-        return _secret(content)
 
     def context(self, *, client: bool = False) -> ssl.SSLContext:
         """What a phone trusts, and its own certificate."""
@@ -59,12 +65,12 @@ class Certificates:
         return context
 
 
-def _secret(content: dict[str, bytes]) -> Manifest:
+def _secret(content: dict[str, bytes], name: str = _SECRET) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "kubernetes.io/tls",
-        "metadata": {"name": _SECRET, "namespace": _NAMESPACE},
+        "metadata": {"name": name, "namespace": _NAMESPACE},
         "data": {key: base64.b64encode(value).decode() for key, value in content.items()},
     }
 
@@ -76,7 +82,10 @@ def certificates() -> Certificates:
 
 @pytest.fixture(scope="module")
 def secure(cluster: Cluster, issuer: Issuer, certificates: Certificates) -> Iterator[Manifest]:
-    """A small object with every kind of TLS listener beside a plain one."""
+    """A small object with every kind of TLS listener beside a plain one, and TLS between services.
+
+    It is ready only if the brokers are let in by the auth service, and the gateway by the brokers.
+    """
     cluster.ensure_namespace(_NAMESPACE)
     tls = {"secretName": _SECRET}
     listeners = [
@@ -91,8 +100,20 @@ def secure(cluster: Cluster, issuer: Issuer, certificates: Certificates) -> Iter
         },
     ]
     body = samples.tiny(_NAME, _NAMESPACE, subscribers={"replicas": 1, "listeners": listeners})
+    body["spec"]["auth"]["tls"] = {"secretName": "auth"}
+    body["spec"]["publishers"]["tls"] = {
+        "secretName": "publishers",
+        "clientCASecretName": "publishers",
+        "gatewaySecretName": "gateway",
+    }
+    secrets = (
+        certificates.secret(),
+        certificates.of_service("auth", f"{_NAME}-auth.{_NAMESPACE}.svc"),
+        certificates.of_service("publishers", f"{_NAME}-publisher.{_NAMESPACE}.svc"),
+        certificates.of_service("gateway", "gateway.example"),
+    )
     keys = samples.key_set(_NAME, _NAMESPACE, issuer)
-    cluster.apply(certificates.secret(), keys, body, namespace=_NAMESPACE)
+    cluster.apply(*secrets, keys, body, namespace=_NAMESPACE)
     wait_ready(cluster, _NAME, _NAMESPACE, within=240)
     yield body
     cluster.delete(samples.KIND, _NAME, _NAMESPACE)

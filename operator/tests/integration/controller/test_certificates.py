@@ -65,7 +65,7 @@ def test_a_renewed_certificate_reaches_the_pods_without_a_restart(
     first, second = issued(), issued()
     kube.apply(secret(first))
     kube.apply(with_tls())
-    eventually(lambda: served(kube) == pem(first))
+    eventually(lambda: served(kube) == pem(first), within=40)
     row = eventually(lambda: kube.get("lcc", "demo")["status"]["certificates"][0])
     assert row["serial"] == read_key_pair(first).certificate.serial
     expiry = read_key_pair(first).certificate.not_after
@@ -106,7 +106,7 @@ def test_a_broken_secret_is_named_and_the_last_good_certificate_stays(
     kube.apply(secret(good))
     kube.apply(with_tls())
     kube.apply(cluster("sound"))
-    eventually(lambda: served(kube) == pem(good))
+    eventually(lambda: served(kube) == pem(good), within=40)
     kube.apply(secret({**good, "tls.key": issued()["tls.key"]}))
     said = eventually(
         lambda: (c := certificates_ready(kube)).get("reason") == "CertificateInvalid" and c,
@@ -151,7 +151,7 @@ def test_no_key_reaches_the_log_or_the_status(
     content = issued()
     kube.apply(secret(content))
     kube.apply(with_tls())
-    eventually(lambda: served(kube) == pem(content))
+    eventually(lambda: served(kube) == pem(content), within=40)
     secret_lines = read_key_pair(content).pem.partition("-----BEGIN PRIVATE KEY-----")[2]
     line = secret_lines.strip().splitlines()[0]
     assert line not in operator_process.log.read_text()

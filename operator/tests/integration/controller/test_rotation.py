@@ -82,7 +82,7 @@ def test_a_new_cookie_replaces_all_pods_at_once(kube: Kube, eventually: Eventual
     # Once: the same value asks for nothing more.
     settled = secret(kube)["cookie"]
     kube("annotate", "lcc", "demo", "liveconnect.io/reconcile=again", "--overwrite")
-    eventually(lambda: kube.get("lcc", "demo")["status"].get("reconciled") == "again", within=30)
+    eventually(lambda: kube.get("lcc", "demo")["status"].get("reconciled") == "again", within=60)
     assert secret(kube)["cookie"] == settled
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -247,3 +248,17 @@ def test_no_secret_is_in_any_representation() -> None:
     shown = f"{made!r} {world.observed()!r} {world.step()!r} {OLD.api_keys!r}"
     for value in ("old", "new", "new-cookie", "password"):
         assert f"'{value}'" not in shown
+
+
+def test_secrets_are_in_secrets_only_and_in_no_environment() -> None:
+    values = ["a-cookie", "a-key", "a-password", "a-next", "a-previous"]
+    cookie, api_key, password, following, previous = values
+    made = rendered(
+        Credentials(cookie, api_key, password, next_api_key=following, previous_api_key=previous)
+    )
+    for key, manifest in made.items():
+        text = json.dumps(manifest)
+        if key.kind != "Secret":
+            assert not [value for value in values if value in text], key
+        assert "secretKeyRef" not in text, key
+        assert "envFrom" not in text, key
