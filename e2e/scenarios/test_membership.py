@@ -78,3 +78,26 @@ def test_restarted_subscriber_comes_back_as_itself(cluster: Cluster, quickstart:
             what=f"{other} lists all again",
         )
     wait_ready(cluster, name, within=60)
+
+
+def test_a_node_that_is_deleted_while_it_starts_does_not_sit_out_its_grace_period(
+    cluster: Cluster, quickstart: Manifest
+) -> None:
+    name = quickstart["metadata"]["name"]
+    pod = f"{name}-subscriber-1"
+
+    def uid() -> str:
+        return str(cluster.existing("pod", pod)["metadata"]["uid"])
+
+    def starts(before: str) -> str | None:
+        body = cluster.existing("pod", pod)
+        states = body["status"].get("containerStatuses") or []
+        running = any("running" in c["state"] for c in states)
+        return uid() if running and body["metadata"]["uid"] != before else None
+
+    first = uid()
+    cluster.delete("pod", pod)
+    second = eventually(lambda: starts(first), within=60, every=0.2, what=f"{pod} starts")
+    cluster.delete("pod", pod)
+    eventually(lambda: uid() != second, within=30, every=0.5, what=f"{pod} made anew at once")
+    wait_ready(cluster, name, within=120)

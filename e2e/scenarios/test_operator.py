@@ -62,7 +62,7 @@ def _edited_label(body: Manifest) -> Any:
 @pytest.mark.parametrize(
     ("kind", "suffix", "patch", "field"),
     [
-        ("deployment", "gateway", {"spec": {"replicas": 1}}, _edited_replicas),
+        ("statefulset", "gateway", {"spec": {"replicas": 1}}, _edited_replicas),
         (
             "service",
             "publisher",
@@ -235,12 +235,38 @@ def test_devices_need_no_operator(
         phone.disconnect()
 
 
-def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> None:
+def test_an_option_that_needs_no_restart_reaches_the_running_nodes(
+    cluster: Cluster, small: Manifest
+) -> None:
     name, namespace = small["metadata"]["name"], small["metadata"]["namespace"]
     pods = [f"{name}-publisher-0", f"{name}-subscriber-0"]
     before = {pod: cluster.existing("pod", pod, namespace)["metadata"]["uid"] for pod in pods}
     changed = copy.deepcopy(small)
     changed["spec"]["broker"]["config"] = {"max_message_size": "54321"}
+    cluster.apply(changed, namespace=namespace)
+    show = (
+        'curl -s -u "$(cat /etc/liveconnect/secret/api-key):" '
+        "http://127.0.0.1:8888/api/v1/show/max_message_size"
+    )
+    for pod in pods:
+        eventually(
+            lambda pod=pod: (  # type: ignore[misc]  # mypy cannot infer a lambda's default
+                "54321" in cluster.kubectl("exec", pod, "-n", namespace, "--", "sh", "-c", show)
+            ),
+            within=30,
+            every=1,
+            what=f"{pod} takes it",
+        )
+    wait_ready(cluster, name, namespace, within=60)
+    assert before == {p: cluster.existing("pod", p, namespace)["metadata"]["uid"] for p in pods}
+
+
+def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> None:
+    name, namespace = small["metadata"]["name"], small["metadata"]["namespace"]
+    pods = [f"{name}-publisher-0", f"{name}-subscriber-0"]
+    before = {pod: cluster.existing("pod", pod, namespace)["metadata"]["uid"] for pod in pods}
+    changed = copy.deepcopy(small)
+    changed["spec"]["broker"]["config"] = {"topic_max_depth": "13"}
     cluster.apply(changed, namespace=namespace)
 
     def reached(pod: str) -> bool:
@@ -248,7 +274,7 @@ def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> Non
         fresh = body["metadata"]["uid"] != before[pod]
         ready = condition(body, "Ready").get("status") == "True"
         conf = cluster.file(pod, "/vernemq/etc/vernemq.conf", namespace)
-        return fresh and ready and "max_message_size = 54321" in conf
+        return fresh and ready and "topic_max_depth = 13" in conf
 
     for pod in pods:
         eventually(lambda pod=pod: reached(pod), within=180, every=2, what=f"{pod} rolled")  # type: ignore[misc]  # mypy cannot infer a lambda's default

@@ -3,6 +3,9 @@
 # just a stop. Secrets go from their files into files that only the broker reads, never into argv.
 set -eu
 umask 077
+# PID 1 gets no signal that it does not ask for, and what it becomes would not ask before it has
+# booted: a pod that is deleted in its first seconds would sit out its grace period.
+trap 'exit 143' TERM
 from=/etc/liveconnect/broker
 etc=/vernemq/etc
 node="VerneMQ@${POD_NAME}.${NODES_DOMAIN}"
@@ -49,4 +52,12 @@ cat > "$etc/advanced.config" <<END
 [{vmq_server, [{http_endpoint_api_keys, [${keys}]}]}].
 END
 unset keys
-exec /vernemq/bin/vernemq console -noshell -noinput
+/vernemq/bin/vernemq console -noshell -noinput &
+broker=$!
+trap 'kill -TERM "$broker" 2> /dev/null || true' TERM
+code=0
+while kill -0 "$broker" 2> /dev/null; do
+  code=0
+  wait "$broker" || code=$?
+done
+exit "$code"
