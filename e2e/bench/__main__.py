@@ -15,7 +15,7 @@ from e2e.providers.paths import ROOT
 from e2e.providers.progress import StepError, say
 
 _OUTPUT = ROOT / "build" / "bench.json"
-_PACKAGES = {name: system.TEST_PACKAGES[name] for name in ("mosquitto", "wrk")}
+_PACKAGES = {name: system.TEST_PACKAGES[name] for name in ("mosquitto", "redis-server", "wrk")}
 
 
 def main(

@@ -1,4 +1,7 @@
-"""`auth-fresh-rs256-vs-go`, `auth-repeat-vs-go`: hooks against a Go server of the same work."""
+"""`auth-fresh-rs256-vs-go`, `auth-repeat-vs-go`: hooks against a Go server of the same work.
+
+`auth-p99-ms`: how long the slowest of them take.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.bench import authpeer
 from e2e.bench.backend import Backends
 from e2e.bench.cores import measured_core, pinned
+from e2e.bench.gobinary import built
 from e2e.bench.processes import answers, counter, free_port, running
 from e2e.bench.rounds import paired
 from e2e.bench.row import Measurement, Row
-from e2e.bench.wrk import Load, send
+from e2e.bench.wrk import Load, Sent, send
 from e2e.kit.issuer import AUDIENCE, ISSUER, Issuer
 from e2e.providers.progress import say
 from liveconnect.api.operands import AuthConfig, Connects, JwtProvider
@@ -27,6 +30,8 @@ CONNECTIONS = 64
 """Of the 100 that a VerneMQ node would open."""
 _ROUNDS = 7
 _SECONDS = 2
+_P99_ROUNDS = 3
+_P99_BOUND_MS = 10.0
 _TOKENS = 40_000
 """More than can be verified in a round."""
 _LEEWAY_SECONDS = 5
@@ -103,7 +108,7 @@ def _ours(folder: Path, backends: Backends, key_set: Path) -> _Server:
 def _peer(key_set: Path) -> _Server:
     address = f"127.0.0.1:{free_port()}"
     command = (
-        str(authpeer.binary()), f"-listen={address}", f"-jwks={key_set}", f"-issuer={ISSUER}",
+        str(built("authpeer")), f"-listen={address}", f"-jwks={key_set}", f"-issuer={ISSUER}",
         f"-audience={AUDIENCE}", f"-leeway={_LEEWAY_SECONDS}s",
     )  # fmt: skip
     return _Server(command, {**os.environ, "GOMAXPROCS": "1"}, f"http://{address}")
@@ -116,7 +121,7 @@ def _serving(server: _Server, log: Path) -> Iterator[None]:
         yield
 
 
-def _round(server: _Server, bodies: Path, folder: Path, *, fresh: bool) -> float:
+def _round(server: _Server, bodies: Path, folder: Path, *, fresh: bool) -> Sent:
     """Start the server, which remembers nothing then, load it, and look at what it did."""
     load = Load(server.url + _HOOK, _HEADERS, bodies, CONNECTIONS, _SECONDS)
     metrics = f"{server.url}/metrics"
@@ -129,23 +134,40 @@ def _round(server: _Server, bodies: Path, folder: Path, *, fresh: bool) -> float
         raise RuntimeError(f"{server.command[0]}: {refused:g} refused, {allowed:g} allowed")
     if (verified < sent.requests) if fresh else (verified > CONNECTIONS):
         raise RuntimeError(f"{server.command[0]}: {verified:g} of {sent.requests} verified")
-    return sent.per_second
+    return sent
 
 
-def _measure(*, fresh: bool) -> Measurement:
+@contextlib.contextmanager
+def _prepared(*, fresh: bool) -> Iterator[tuple[Path, Path, _Server, _Server]]:
+    """A folder, the bodies, our service and the peer."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         backends = stack.enter_context(Backends.serving(folder))
         issuer, key_set, bodies = Issuer.create(), folder / "jwks.json", folder / "bodies"
         key_set.write_text(issuer.key_set())
         _write_bodies(issuer, _TOKENS if fresh else 1, bodies)
-        ours, peer = _ours(folder, backends, key_set), _peer(key_set)
+        yield folder, bodies, _ours(folder, backends, key_set), _peer(key_set)
+
+
+def _measure(*, fresh: bool) -> Measurement:
+    with _prepared(fresh=fresh) as (folder, bodies, ours, peer):
         return paired(
-            lambda: _round(ours, bodies, folder, fresh=fresh),
-            lambda: _round(peer, bodies, folder, fresh=fresh),
+            lambda: _round(ours, bodies, folder, fresh=fresh).per_second,
+            lambda: _round(peer, bodies, folder, fresh=fresh).per_second,
             rounds=_ROUNDS,
             unit="hooks/s",
         )
+
+
+def _measure_p99() -> Measurement:
+    with _prepared(fresh=True) as (folder, bodies, ours, peer):
+        measured = paired(
+            lambda: _round(ours, bodies, folder, fresh=True).p99_ms,
+            lambda: _round(peer, bodies, folder, fresh=True).p99_ms,
+            rounds=_P99_ROUNDS,
+            unit="ms",
+        )
+    return Measurement(measured.value, _P99_BOUND_MS, f"Go: {measured.peer_value:.1f} ms")
 
 
 FRESH = Row(
@@ -164,4 +186,15 @@ REPEAT = Row(
     peer="Go net/http",
     goal=0.9,
     measure=lambda: _measure(fresh=False),
+)
+
+P99 = Row(
+    id="auth-p99-ms",
+    what=f"the slowest of a hundred hooks, {CONNECTIONS} connections that never pause, every "
+    "token fresh, one core",
+    unit="ms",
+    peer=f"the bound of {_P99_BOUND_MS:g} ms",
+    goal=1.0,
+    measure=_measure_p99,
+    less_is_better=True,
 )

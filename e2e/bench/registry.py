@@ -12,6 +12,7 @@ from e2e.bench import (
     gateway_rates,
     presence_memory,
     reconcile,
+    storm,
 )
 from e2e.bench.row import Row
 
@@ -23,6 +24,9 @@ ROWS: dict[str, Row] = {
         drain.ROW,
         auth.FRESH,
         auth.REPEAT,
+        auth.P99,
+        storm.STREAM,
+        storm.STORM,
         *gateway_rates.ROWS,
         gateway_latency.ROW,
         gateway_backlog.ROW,

@@ -37,6 +37,8 @@ class Sent:
     requests: int
     """How many were answered, all with 2xx or 3xx."""
     per_second: float
+    p99_ms: float
+    """99 of a hundred were answered within this."""
 
 
 def send(load: Load, folder: Path) -> Sent:
@@ -58,4 +60,5 @@ def send(load: Load, folder: Path) -> Sent:
     if summary["failed"]:
         raise RuntimeError(f"{summary['failed']} of {summary['requests']} requests failed")
     requests = int(summary["requests"])
-    return Sent(requests, requests / float(summary["microseconds"]) * 1e6)
+    per_second = requests / float(summary["microseconds"]) * 1e6
+    return Sent(requests, per_second, float(summary["p99_microseconds"]) / 1000)

@@ -31,6 +31,7 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format('SUMMARY {"requests": %d, "microseconds": %d, "failed": %d}\n',
-    summary.requests, summary.duration, failed))
+  io.write(string.format(
+    'SUMMARY {"requests": %d, "microseconds": %d, "failed": %d, "p99_microseconds": %d}\n',
+    summary.requests, summary.duration, failed, latency:percentile(99)))
 end

@@ -20,6 +20,34 @@ import (
 // poolSize is how many connections one endpoint URL gets.
 const poolSize = 100
 
+// poolWait is how long a request waits for one of them (recorded; the answer's time counts from then).
+const poolWait = 8 * time.Second
+
+// pool is what one endpoint URL has.
+type pool struct {
+	client *http.Client
+	slots  chan struct{}
+}
+
+// take waits for a connection; false when none was free in time.
+func (p *pool) take() bool {
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(poolWait)
+	defer timer.Stop()
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (p *pool) give() { <-p.slots }
+
 // ErrRefused is every answer that is no permission.
 var ErrRefused = errors.New("refused")
 
@@ -34,13 +62,13 @@ type Client struct {
 	tls      *tls.Config
 	mu       sync.RWMutex
 	hooks    map[string][]config.Hook
-	pools    map[string]*http.Client
+	pools    map[string]*pool
 	counters map[string]*Counters
 }
 
 // New makes a client that knows no hook yet: VerneMQ registers them only after it listens.
 func New(values map[string]string) *Client {
-	return &Client{tls: tlsOf(values), hooks: map[string][]config.Hook{}, pools: map[string]*http.Client{}, counters: map[string]*Counters{}}
+	return &Client{tls: tlsOf(values), hooks: map[string][]config.Hook{}, pools: map[string]*pool{}, counters: map[string]*Counters{}}
 }
 
 // tlsOf is what https endpoints are asked with. With a private authority use_crls must be off, or
@@ -61,9 +89,10 @@ func (c *Client) Register(hooks []config.Hook) {
 		c.hooks[hook.Hook] = append(c.hooks[hook.Hook], hook)
 		if c.pools[hook.Endpoint] == nil {
 			transport := &http.Transport{MaxConnsPerHost: poolSize, MaxIdleConnsPerHost: poolSize, IdleConnTimeout: 60 * time.Second, TLSClientConfig: c.tls}
-			c.pools[hook.Endpoint] = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			}}
+			c.pools[hook.Endpoint] = &pool{client: client, slots: make(chan struct{}, poolSize)}
 		}
 		if c.counters[hook.Hook] == nil {
 			c.counters[hook.Hook] = &Counters{}
@@ -137,11 +166,16 @@ func (c *Client) call(hook config.Hook, body any) (Answer, bool, error) {
 		return Answer{}, false, err
 	}
 	c.mu.RLock()
-	client, counters := c.pools[hook.Endpoint], c.counters[hook.Hook]
+	shared, counters := c.pools[hook.Endpoint], c.counters[hook.Hook]
 	c.mu.RUnlock()
 	counters.Requests.Add(1)
 	counters.Bytes.Add(int64(len(raw)))
-	answer, next, err := post(client, hook, raw)
+	if !shared.take() {
+		counters.Errors.Add(1)
+		return Answer{}, false, ErrRefused
+	}
+	defer shared.give()
+	answer, next, err := post(shared.client, hook, raw)
 	if err != nil {
 		counters.Errors.Add(1)
 	}

@@ -30,6 +30,10 @@ class Asked:
     body: dict[str, Any]
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256  # a node opens a hundred connections at once
+
+
 @dataclass
 class HookServer:
     """Answers *ok* unless told otherwise for a hook."""
@@ -66,7 +70,7 @@ class HookServer:
                 except (ConnectionError, TimeoutError):
                     return  # the broker gave up waiting, as it should
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         if self.tls is not None:
             self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +261,26 @@ def test_a_dead_member_is_forgotten(pair: tuple[Node, Node]) -> None:
     b.start()  # it believes in its old membership, and cannot join
     assert set(b.members()) == {a.name, b.name}
     assert b.get(f"/api/v1/cluster/join?discovery-node={a.name}", KEY)[0] == 500
+
+
+def _storm(node: Node, clients: int) -> tuple[Counter[int | None], float]:
+    """So many at once; the CONNACKs' codes, and the seconds until the last."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(clients) as pool:
+        codes = pool.map(lambda n: connack(node.address, 4, f"s{n}", wait=20), range(clients))
+        return Counter(codes), time.monotonic() - began
+
+
+def test_a_hundred_connections_and_the_others_wait_for_one(node: Node, hooks: HookServer) -> None:
+    """`endpoints-pool-chain.json`: 300 at once, the hook takes 2 s: all get in, after 6.1 s."""
+    hooks.answers = {"auth_on_register": Answer(delay=2)}
+    codes, seconds = _storm(node, 250)
+    assert codes == {0: 250}
+    assert seconds >= 6
+
+
+def test_who_waits_too_long_for_a_connection_is_refused(node: Node, hooks: HookServer) -> None:
+    """After 8 s, though nobody refused: why the auth service must not hold too many for long."""
+    hooks.answers = {"auth_on_register": Answer(delay=4.5)}
+    codes, _ = _storm(node, 230)
+    assert codes == {0: 200, 5: 30}
