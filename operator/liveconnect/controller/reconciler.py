@@ -253,7 +253,7 @@ class Reconciler:
             auth_pods=auth_pods,
             topics=self.topics.of(cluster.namespace, cluster.name),
             namespaces=self.topics.labels,
-            troubles=await observe_troubles(self.kube, workloads, services),
+            troubles=await observe_troubles(self.kube, workloads, services, now),
             claims={
                 c["metadata"]["name"]: c["metadata"]["uid"]
                 for c in self.children.claims(cluster.namespace, cluster.name)

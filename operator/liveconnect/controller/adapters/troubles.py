@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 
 from liveconnect.controller.adapters.kube import Kube
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
@@ -17,20 +18,21 @@ from liveconnect.controller.model.troubles import (
 
 
 async def observe_troubles(
-    kube: Kube, workloads: Iterable[Manifest], pods: Iterable[Manifest]
+    kube: Kube, workloads: Iterable[Manifest], pods: Iterable[Manifest], now: datetime
 ) -> dict[str, tuple[str, ...]]:
     """What keeps the pods of each operand from running, by component.
 
     Args:
         kube: Asked for events, only where pods are missing.
-        workloads: StatefulSets and Deployments; other objects are passed over.
+        workloads: StatefulSets and Deployments.
         pods: Pods of services; those of the pools tell their own troubles.
+        now: The time of the pass.
 
     Raises:
         KubeError: when the API server refuses or does not answer.
     """
     found: dict[str, list[str]] = defaultdict(list)
-    short = [w for w in workloads if w["kind"] in {"StatefulSet", "Deployment"} and lacks_pods(w)]
+    short = [workload for workload in workloads if lacks_pods(workload, now)]
     reasons = await asyncio.gather(*(_why_none(kube, workload) for workload in short))
     for workload, reason in zip(short, reasons, strict=True):
         if reason:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from liveconnect.controller.model.manifest import Manifest
 
 #: A container waits for these without anything being wrong.
 _PATIENT = {"ContainerCreating", "PodInitializing"}
+#: Pods of a new StatefulSet or Deployment may take this long without anybody asking why.
+_PATIENCE = timedelta(seconds=8)
 _LONGEST = 300
 COMPONENT_LABEL = "app.kubernetes.io/component"
 
@@ -35,12 +38,13 @@ def component(body: Manifest) -> str:
     return str((body["metadata"].get("labels") or {}).get(COMPONENT_LABEL, ""))
 
 
-def lacks_pods(workload: Manifest) -> bool:
-    """Whether the controller has made fewer pods than it was told to."""
+def lacks_pods(workload: Manifest, now: datetime) -> bool:
+    """Whether the controller has made fewer pods than it was told to, and had time for them."""
     status, meta = workload.get("status", {}), workload["metadata"]
     seen = int(status.get("observedGeneration", 0)) >= int(meta.get("generation", 0))
     wanted = int(workload.get("spec", {}).get("replicas", 1))
-    return seen and int(status.get("replicas", 0)) < wanted
+    made = datetime.fromisoformat(meta["creationTimestamp"])
+    return seen and int(status.get("replicas", 0)) < wanted and now - made > _PATIENCE
 
 
 def replica_failure(deployment: Manifest) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from hack.golden import rendered
+from liveconnect.api.v1alpha1 import Cluster
 from tests.integration.controller.conftest import Eventually, Kube, Operator
 
 pytestmark = pytest.mark.integration
@@ -31,6 +33,17 @@ def cluster(name: str = "demo", **spec: Any) -> dict[str, Any]:
     }
 
 
+def children() -> int:
+    """How many objects stand for one."""
+    body = cluster()
+    body["metadata"] |= {"namespace": "ns", "uid": "u"}
+    return len(rendered(Cluster.parse(body)))
+
+
+CHILDREN = children()
+KEYS = '{"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]}'
+
+
 def ready(kube: Kube, name: str = "demo") -> dict[str, Any]:
     status = kube.get("lcc", name)["status"]
     found: dict[str, Any] = next(c for c in status["conditions"] if c["type"] == "Ready")
@@ -39,7 +52,7 @@ def ready(kube: Kube, name: str = "demo") -> dict[str, Any]:
 
 def test_one_object_becomes_all_children(kube: Kube, eventually: Eventually) -> None:
     kube.apply(cluster())
-    eventually(lambda: len(kube.names(*KINDS)) == 30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN)
     sets = kube.get("statefulset", "demo-subscriber")
     assert sets["spec"]["replicas"] == 2
     owner = sets["metadata"]["ownerReferences"][0]
@@ -59,7 +72,7 @@ def test_nothing_of_kopf_is_left_in_the_object(kube: Kube, eventually: Eventuall
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("configmap", "demo-auth"), ("service", "demo-publisher"), ("deployment", "demo-gateway")],
+    [("configmap", "demo-auth"), ("service", "demo-publisher"), ("deployment", "demo-auth")],
 )
 def test_a_deleted_child_comes_back(
     kube: Kube, eventually: Eventually, kind: str, name: str
@@ -72,11 +85,11 @@ def test_a_deleted_child_comes_back(
 
 def test_an_edited_child_is_repaired(kube: Kube, eventually: Eventually) -> None:
     kube.apply(cluster())
-    eventually(lambda: len(kube.names(*KINDS)) == 30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN)
     kube("patch", "configmap", "demo-auth", "--type=merge", "-p", '{"data":{"config.json":"{}"}}')
     eventually(lambda: kube.get("configmap", "demo-auth")["data"]["config.json"] != "{}")
-    kube("scale", "deployment/demo-gateway", "--replicas=5")
-    eventually(lambda: kube.get("deployment", "demo-gateway")["spec"]["replicas"] == 2)
+    kube("scale", "statefulset/demo-gateway", "--replicas=5")
+    eventually(lambda: kube.get("statefulset", "demo-gateway")["spec"]["replicas"] == 2)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +139,10 @@ def test_an_edit_reaches_the_pods(kube: Kube, eventually: Eventually) -> None:
         return value
 
     before = eventually(config_hash)
-    kube.apply(cluster(broker={"image": "broker:test", "config": {"max_message_size": "1000"}}))
+    kube.apply(cluster(broker={"image": "broker:test", "config": {"topic_max_depth": "12"}}))
     eventually(lambda: config_hash() != before)
     config = kube.get("configmap", "demo-subscriber")["data"]["vernemq.conf"]
-    assert "max_message_size = 1000\n" in config
+    assert "topic_max_depth = 12\n" in config
 
 
 def test_a_managed_store_goes_when_an_external_one_is_named(
@@ -158,13 +171,13 @@ def test_a_missing_secret_is_said_and_healed_while_others_go_on(
     )
     assert "there is no Secret keys" in condition["message"]
     eventually(lambda: "deployment.apps/sound-auth" in kube.names("deployments"))
-    kube("create", "secret", "generic", "keys", "--from-literal=jwks.json={}")
+    kube("create", "secret", "generic", "keys", f"--from-literal=jwks.json={KEYS}")
     eventually(lambda: ready(kube, "broken")["reason"] != "MissingReference", within=20)
 
 
 def test_idle_writes_nothing(kube: Kube, eventually: Eventually) -> None:
     kube.apply(cluster())
-    eventually(lambda: len(kube.names(*KINDS)) == 30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN)
 
     def versions() -> str:
         kinds = ",".join(k for k in KINDS if k not in {"statefulsets", "deployments"})
@@ -191,7 +204,7 @@ def test_killed_at_any_time_the_next_one_goes_on(
     eventually(lambda: kube.names("services"))
     operator_process.kill()
     operator_process.start()
-    eventually(lambda: len(kube.names(*KINDS)) == 30, within=30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN, within=30)
     cookie = kube.get("secret", "demo-broker")["data"]["cookie"]
     operator_process.kill()
     kube("delete", "configmap", "demo-auth")
@@ -202,7 +215,7 @@ def test_killed_at_any_time_the_next_one_goes_on(
 
 def test_deletion_removes_everything(kube: Kube, eventually: Eventually) -> None:
     kube.apply(cluster())
-    eventually(lambda: len(kube.names(*KINDS)) == 30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN)
     kube("delete", "lcc", "demo")
     eventually(lambda: not kube.names(*KINDS, "pods"), within=30)
 
@@ -231,12 +244,12 @@ def test_somebody_elses_object_of_the_same_name_is_left_alone(
     assert "ConfigMap/demo-auth: exists and does not belong to this object" in condition["message"]
     assert kube.get("configmap", "demo-auth")["data"] == {"mine": "1"}
     kube("delete", "configmap", "demo-auth")
-    eventually(lambda: len(kube.names(*KINDS)) == 30, within=30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN, within=30)
 
 
 def test_a_paused_object_is_only_looked_at(kube: Kube, eventually: Eventually) -> None:
     kube.apply(cluster())
-    eventually(lambda: len(kube.names(*KINDS)) == 30)
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN)
     kube("annotate", "lcc", "demo", "liveconnect.io/paused=true")
 
     def paused() -> bool:
@@ -244,9 +257,9 @@ def test_a_paused_object_is_only_looked_at(kube: Kube, eventually: Eventually) -
         return any(c["type"] == "Paused" and c["status"] == "True" for c in conditions)
 
     eventually(paused)
-    kube("scale", "deployment/demo-gateway", "--replicas=5")
+    kube("scale", "statefulset/demo-gateway", "--replicas=5")
     kube.apply(cluster(gateway={"replicas": 3}))
     eventually(lambda: kube.get("lcc", "demo")["status"]["observedGeneration"] == 2)
-    assert kube.get("deployment", "demo-gateway")["spec"]["replicas"] == 5
+    assert kube.get("statefulset", "demo-gateway")["spec"]["replicas"] == 5
     kube("annotate", "lcc", "demo", "liveconnect.io/paused-")
-    eventually(lambda: kube.get("deployment", "demo-gateway")["spec"]["replicas"] == 3)
+    eventually(lambda: kube.get("statefulset", "demo-gateway")["spec"]["replicas"] == 3)
