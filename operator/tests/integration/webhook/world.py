@@ -379,4 +379,4 @@ def running_service(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(15)
+            process.wait(30)
