@@ -71,11 +71,11 @@ AUTH_HOOKS = tuple(
 CONNECT_HOOKS = ("auth_on_register", "auth_on_register_m5")
 #: VerneMQ's `pool_max_connections`: connections for each URL.
 _HOOK_CONNECTIONS = 100
-#: No on_register_m5 is left out: an MQTT 5 client would never be online.
+#: No on_register_m5 is left out: an MQTT 5 client would never be online. on_client_wakeup is: it
+#: says nothing that on_register does not, and each holds the CONNACK back.
 PRESENCE_HOOKS = (
     "on_register",
     "on_register_m5",
-    "on_client_wakeup",
     "on_client_gone",
     "on_client_offline",
     "on_session_expired",
