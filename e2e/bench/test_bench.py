@@ -38,6 +38,7 @@ IDS = [
     "gateway-accept-to-device-ms",
     "gateway-backlog-memory",
     "gateway-fanout-10k",
+    "presence-memory-100k",
 ]
 FIELDS = ["id", "what", "value", "unit", "peer", "peer_value", "ratio", "goal", "met", "note"]
 

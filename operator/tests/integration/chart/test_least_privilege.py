@@ -112,7 +112,7 @@ def test_the_charts_permissions_are_enough(
         try:
             eventually(made, within=45)
             eventually(seen, within=15)
-            plane.kubectl("-n", "shop", "scale", "deployment/quickstart-gateway", "--replicas=5")
+            plane.kubectl("-n", "shop", "scale", "statefulset/quickstart-gateway", "--replicas=5")
             eventually(told, within=20)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{log.read_text()[-3000:]}") from error

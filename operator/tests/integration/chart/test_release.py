@@ -74,7 +74,7 @@ def test_the_operator_may(helm: Helm, release: str, verb: str, resource: str) ->
         ("create", "clusterroles"),
         ("create", "serviceaccounts/token"),
         ("list", "nodes"),
-        ("list", "namespaces"),
+        ("patch", "namespaces"),
         ("patch", _CRDS),
     ],
 )
