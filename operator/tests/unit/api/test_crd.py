@@ -76,6 +76,11 @@ def test_objects_default_to_what_is_inside(found: dict[str, Node]) -> None:
                         "spec.auth.delegations[].namespaceSelector",
                         "spec.presence.store.managed",
                         "spec.presence.store.external",
+                        "spec.presence.webhook",
+                        "spec.presence.webhook.caSecretRef",
+                        "spec.presence.webhook.signingSecretRef",
+                        "spec.presence.webhook.bearerSecretRef",
+                        "spec.presence.store.external.caSecretRef",
                     }
                     or where.startswith("status")
                     or where.endswith("Probe")
