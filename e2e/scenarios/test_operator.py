@@ -261,6 +261,30 @@ def test_an_option_that_needs_no_restart_reaches_the_running_nodes(
     assert before == {p: cluster.existing("pod", p, namespace)["metadata"]["uid"] for p in pods}
 
 
+def test_an_option_that_the_broker_does_not_know_is_named_and_goes_no_further(
+    cluster: Cluster, small: Manifest
+) -> None:
+    name, namespace = small["metadata"]["name"], small["metadata"]["namespace"]
+    subscriber = f"{name}-subscriber-0"
+    before = cluster.existing("pod", subscriber, namespace)["metadata"]["uid"]
+    changed = copy.deepcopy(small)
+    changed["spec"]["broker"]["config"] = {"no_such_option": "1"}
+    cluster.apply(changed, namespace=namespace)
+
+    def said() -> str:
+        return str(condition(cluster.existing(KIND, name, namespace), "Ready").get("message"))
+
+    eventually(
+        lambda: "attempted to set unknown variable: no_such_option" in said(),
+        within=120,
+        every=1,
+        what="Ready names the option",
+    )
+    assert cluster.existing("pod", subscriber, namespace)["metadata"]["uid"] == before
+    cluster.apply(small, namespace=namespace)
+    wait_ready(cluster, name, namespace, within=180)
+
+
 def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> None:
     name, namespace = small["metadata"]["name"], small["metadata"]["namespace"]
     pods = [f"{name}-publisher-0", f"{name}-subscriber-0"]

@@ -147,7 +147,7 @@ func (c *Config) take(key, value string, hooks map[string]*Hook) error {
 		}
 	}
 	if !known(key) {
-		return fmt.Errorf("conf_to_latest: unknown configuration key %q", key)
+		return fmt.Errorf("Conf file attempted to set unknown variable: %s", key)
 	}
 	return nil
 }

@@ -22,11 +22,24 @@ def pod_trouble(pod: Manifest) -> str:
     for container in (c for kind in kinds for c in status.get(kind) or []):
         waiting = (container.get("state") or {}).get("waiting")
         if waiting and waiting.get("reason") not in _PATIENT:
-            return _said(waiting)
+            return _last_words(container) or _said(waiting)
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return _said(condition)
     return ""
+
+
+def _last_words(container: Manifest) -> str:
+    """Why a container that ends again and again ended last, where it has said so.
+
+    Kubernetes' own message is only how long it waits to start it again.
+    """
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    words = " ".join(str(ended.get("message", "")).split())
+    if not words:
+        return ""
+    kept = words if len(words) <= _LONGEST else f"…{words[-_LONGEST:]}"
+    return f"{ended.get('reason')} (exit code {ended.get('exitCode')}): {kept}"
 
 
 def _said(state: Manifest) -> str:

@@ -72,13 +72,28 @@ class Node:
 
     def start(self) -> None:
         """Start, and wait until the hooks are registered."""
-        env = {**os.environ, "DEV_BROKER_BASE": str(self._folder), "DEV_BROKER_JOIN_DELAY": "200ms"}
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(broker_binary()), "console", "-noshell", "-noinput"],
-                env=env, stdout=log, stderr=log,
+                env=self._environment(), stdout=log, stderr=log,
             )  # fmt: skip
         eventually(lambda: len(self.api("webhooks/show")["table"]) == len(AUTH) + len(EVENTS))
+
+    def _environment(self) -> dict[str, str]:
+        base = {"DEV_BROKER_BASE": str(self._folder), "DEV_BROKER_JOIN_DELAY": "200ms"}
+        return {**os.environ, **base}
+
+    def command(self, *words: str) -> str:
+        """`vernemq <words>` beside the process, which must exit with 0; what it prints."""
+        command = [str(broker_binary()), *words]
+        done = subprocess.run(
+            command, env=self._environment(), check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def log(self) -> str:
+        """What it has said since it was first started."""
+        return (self._folder / "log").read_text()
 
     def stop(self, *, kill: bool = False) -> int:
         """End the process; its exit code."""

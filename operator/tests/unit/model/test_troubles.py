@@ -39,3 +39,19 @@ def test_troubles_are_in_kubernetes_words() -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
     assert replica_failure({"status": {"conditions": [failure]}}) == "exceeded quota"
     assert not replica_failure({"status": {"conditions": [{**failure, "status": "False"}]}})
+
+
+def test_a_container_that_ends_again_and_again_is_quoted() -> None:
+    waiting = {
+        "reason": "CrashLoopBackOff",
+        "message": "back-off 2m40s restarting failed container",
+    }
+    ended = {"reason": "Error", "exitCode": 1, "message": "booting\nvernemq.conf: no such option\n"}
+    container = {"state": {"waiting": waiting}, "lastState": {"terminated": ended}}
+    pod = {"status": {"containerStatuses": [container]}}
+    assert pod_trouble(pod) == "Error (exit code 1): booting vernemq.conf: no such option"
+    ended["message"] = "x" * 1000 + " the end"
+    assert pod_trouble(pod).endswith("x the end")
+    assert len(pod_trouble(pod)) < 350
+    ended["message"] = ""
+    assert pod_trouble(pod) == "CrashLoopBackOff: back-off 2m40s restarting failed container"

@@ -60,4 +60,11 @@ while kill -0 "$broker" 2> /dev/null; do
   code=0
   wait "$broker" || code=$?
 done
+if [ "$code" = 1 ]; then
+  # VerneMQ does not say which of its options it cannot read, and why, until it is asked. The
+  # object's status quotes this; never the log, which may hold what clients sent.
+  /vernemq/bin/vernemq config generate -l debug 2>&1 |
+    sed -n '/Error generating configuration/,$s/.*\[error\] /vernemq.conf: /p' |
+    tail -n 3 | tee /dev/termination-log
+fi
 exit "$code"
