@@ -39,6 +39,8 @@ type Node struct {
 	members map[string]bool
 	peers   map[string]*peer
 	left    bool
+	synced  atomic.Bool
+	syncing sync.Once
 
 	Detected, Resolved, Sent, Received, Dropped atomic.Int64
 }
@@ -66,7 +68,26 @@ func New(conf *config.Config, data string, log *slog.Logger) (*Node, error) {
 	for _, name := range append(names, n.Name) {
 		n.members[name] = true
 	}
+	_, err := os.Stat(n.file + ".synced")
+	n.synced.Store(err == nil)
 	return n, nil
+}
+
+// Synced says whether this node takes part in everything: after a join VerneMQ first reads the
+// others' metadata, tells nobody of its own subscriptions meanwhile, and hears of nobody's.
+func (n *Node) Synced() bool { return n.synced.Load() }
+
+// sync ends that phase some time after the first link to a member is up; the disk remembers it.
+func (n *Node) sync() {
+	n.syncing.Do(func() {
+		time.AfterFunc(n.joinDelay, func() {
+			if err := os.WriteFile(n.file+".synced", nil, 0o644); err != nil {
+				n.log.Error("sync not noted", "error", err)
+			}
+			n.synced.Store(true)
+			n.log.Info("initial sync finished")
+		})
+	})
 }
 
 // Attach gives the node its sessions.
@@ -302,13 +323,34 @@ func (n *Node) evacuate() error {
 	return nil
 }
 
-// Route sends a message to every other member; what a member cannot get now waits for it.
+// Route sends a message to every other member; what a member cannot get now waits for it. Whoever is
+// not in sync knows of no subscription there, so that the message is acknowledged and lost.
 func (n *Node) Route(message Message) {
+	if !n.Synced() {
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, p := range n.peers {
 		p.send(message)
 	}
+}
+
+// Lists are the member lists of this node and of all that answer, by name.
+func (n *Node) Lists() map[string]map[string]bool {
+	lists := map[string]map[string]bool{n.Name: n.Running()}
+	for _, p := range n.running() {
+		var reply Reply
+		if p.ask("Ping", Call{}, &reply, askTimeout) != nil {
+			continue
+		}
+		theirs := map[string]bool{}
+		for _, name := range reply.Members {
+			theirs[name] = true
+		}
+		lists[p.name] = theirs
+	}
+	return lists
 }
 
 // Fetch takes a client's session over from whoever has it.

@@ -53,6 +53,9 @@ func (p *peer) keep() {
 		var reply Reply
 		err := p.ask("Ping", Call{}, &reply, askTimeout)
 		p.astray.Store(err == nil && strings.HasPrefix(reply.Address, "0.0.0.0:"))
+		if err == nil {
+			p.node.sync()
+		}
 		if was := p.up.Swap(err == nil); was != (err == nil) {
 			if err != nil {
 				p.node.Detected.Add(1)

@@ -118,8 +118,10 @@ func (s *Service) Deliver(call Call, reply *Reply) error {
 	if err := s.check(call); err != nil {
 		return err
 	}
-	for _, message := range call.Messages {
-		s.node.local.Deliver(message)
+	if s.node.Synced() { // otherwise nobody knows of the subscriptions here: nothing would come
+		for _, message := range call.Messages {
+			s.node.local.Deliver(message)
+		}
 	}
 	reply.Ok = true
 	return nil

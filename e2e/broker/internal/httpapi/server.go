@@ -73,11 +73,16 @@ func (a *api) healthCluster(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *api) status(w http.ResponseWriter, _ *http.Request) {
-	own := map[string]any{
-		"num_online": a.broker.Online(), "num_offline": a.broker.Sessions() - a.broker.Online(),
-		"version": "2.1.2", "mystatus": []map[string]bool{a.node.Running()},
+	nodes := map[string]any{}
+	for name, list := range a.node.Lists() {
+		counts := map[string]any{"version": "2.1.2", "mystatus": []map[string]bool{list}}
+		if name == a.node.Name {
+			counts["num_online"] = a.broker.Online()
+			counts["num_offline"] = a.broker.Sessions() - a.broker.Online()
+		}
+		nodes[name] = counts
 	}
-	write(w, 200, []map[string]any{{a.node.Name: own}})
+	write(w, 200, []map[string]any{nodes})
 }
 
 // authorized is what an API key gives: as user name, or in a header.
@@ -102,6 +107,7 @@ var commands = map[string]command{
 	"api-key/add":                addKey,
 	"api-key/delete":             deleteKey,
 	"node/status":                func(a *api, _ url.Values) (int, any) { return showCluster(a, nil) },
+	"node/swc_sync_status":       showSync,
 	"tls/clear-pem-cache":        clearPemCache,
 }
 
@@ -175,6 +181,15 @@ func leave(a *api, q url.Values) (int, any) {
 		return 200, map[string]any{"type": "alert", "alert": []map[string]any{{"type": "text", "text": err.Error()}}}
 	}
 	return text("Done")
+}
+
+// showSync lists the parts of the metadata, and whether each has been read from the others.
+func showSync(a *api, _ url.Values) (int, any) {
+	rows := []map[string]any{}
+	for part := 1; part <= 10; part++ {
+		rows = append(rows, map[string]any{"SWC Partition": "meta" + strconv.Itoa(part), "InitSynced": a.node.Synced()})
+	}
+	return table(rows)
 }
 
 func showListeners(a *api, _ url.Values) (int, any) {
