@@ -85,8 +85,10 @@ class Canary:
             self._changed.clear()
             targets = self._targets
             pause = await self._try(targets) if targets else None
+            # Not wait_for: before Python 3.12 it may swallow the cancellation that ends this.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
 
     async def _try(self, targets: tuple[Target, ...]) -> float:
         """Make one round; seconds until the next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,10 +81,9 @@ class Round:
                 self._sent[index, attempt] = self._clock()
                 self._sessions[index].publish(f"{self._nonce} {index} {attempt}".encode())
             attempt += 1
-            try:
-                await asyncio.wait_for(self._all.wait(), _AGAIN_SECONDS)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_SECONDS):
+                    await self._all.wait()
 
     def _missing(self) -> Iterable[tuple[int, int]]:
         """Pairs that have nothing to show for yet, both connected."""

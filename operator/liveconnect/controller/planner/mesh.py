@@ -55,9 +55,20 @@ class Mesh:
     """`status.mesh`."""
 
 
-def look_at_mesh(names: Names, observed: Observed, membership: Membership, now: datetime) -> Mesh:
-    """Judge what the brokers say of each other and what the canary found."""
-    pods = tuple(p for p in observed.pods if _is_tried(p, names, observed, membership))
+def look_at_mesh(
+    names: Names, observed: Observed, membership: Membership, drained: str | None, now: datetime
+) -> Mesh:
+    """Judge what the brokers say of each other and what the canary found.
+
+    Args:
+        names: of the cluster's children.
+        observed: what the pass has seen.
+        membership: how the member lists agree.
+        drained: the pod that is taken out of service; nothing connects to it any more.
+        now: the time of the pass.
+    """
+    tried_pods = (p for p in observed.pods if p.name != drained)
+    pods = tuple(p for p in tried_pods if _is_tried(p, names, observed, membership))
     targets = tuple(Target(p.name, p.life, p.ip) for p in pods) if len(pods) > 1 else ()
     pairs = _known(targets, observed.mesh, now)
     lost = [pair for pair, delivery in pairs.items() if delivery.seconds is None]

@@ -78,7 +78,9 @@ def plan(
         patience=duration(budget.drainTimeout),
         now=now,
     )
-    mesh = look_at_mesh(names, observed, membership, now)
+    mesh = look_at_mesh(
+        names, observed, membership, size.departure.pod if size.departure else None, now
+    )
     # Repairs go on in a split; what would take a node out of service waits.
     gated = replace(membership, torn=bool(mesh.split), held=mesh.held)
     rollout = plan_rollout(names, observed, gated, now)
