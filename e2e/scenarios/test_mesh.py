@@ -1,4 +1,4 @@
-"""Two nodes lose each other while every pod is ready: it is told, and nothing else is taken away."""
+"""Two nodes lose each other while every pod is ready: it is told, and a roll waits."""
 
 from __future__ import annotations
 
