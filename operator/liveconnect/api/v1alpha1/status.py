@@ -51,6 +51,9 @@ class PoolStatus(ApiModel):
     """CONNECT packets in the last minute, as the brokers count them."""
     summary: str = ""
     """`ready/desired`, for the column."""
+    skew: str = ""
+    """Connections of the fullest node by the mean of the ready nodes: `1.0` is even, `2.0` means twice
+    its share; empty without connections."""
 
 
 class NodeStatus(ApiModel):

@@ -103,7 +103,20 @@ def _pool(observed: Observed, size: Sizes, memory: Memory, pool: Pool) -> PoolSt
         connections=sum(v.connections for v in views),
         connectsPerMinute=_rate(memory, {p.name for p in pods}),
         summary=f"{ready}/{desired}",
+        skew=_skew(
+            [
+                observed.brokers[p.name].connections
+                for p in pods
+                if p.ready and p.name in observed.brokers and observed.brokers[p.name].reachable
+            ]
+        ),
     )
+
+
+def _skew(connections: list[int]) -> str:
+    """How unevenly connections are spread."""
+    total = sum(connections)
+    return f"{max(connections) * len(connections) / total:.1f}" if total else ""
 
 
 def _rate(memory: Memory, pods: set[str]) -> int:

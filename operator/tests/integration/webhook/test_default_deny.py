@@ -88,8 +88,11 @@ def test_every_path_that_lets_somebody_in(world: World) -> None:
 
 
 def test_the_private_listener_lets_nobody_in_but_the_operator(world: World) -> None:
-    own = {"mountpoint": CANARY_MOUNTPOINT, "topic": CANARY_TOPIC}
-    own |= {"topics": [{"topic": CANARY_TOPIC, "qos": 1}]}
+    own: dict[str, Any] = {
+        "mountpoint": CANARY_MOUNTPOINT,
+        "topic": CANARY_TOPIC,
+        "topics": [{"topic": CANARY_TOPIC, "qos": 1}],
+    }
     found = {
         (hook.value, pool, kind)
         for hook, pool, (kind, token) in itertools.product(

@@ -226,6 +226,15 @@ def test_a_status_of_another_version_is_replaced() -> None:
     assert world.status["mesh"]["pairs"] == 12
 
 
+def test_skew_is_the_fullest_node_by_the_mean() -> None:
+    world = settled(3)
+    assert world.status["subscribers"]["skew"] == ""
+    world.connections = {f"demo-subscriber-{n}": c for n, c in enumerate((10, 20, 60))}
+    world.step()
+    assert world.status["subscribers"]["skew"] == "2.0"
+    assert world.status["publishers"]["skew"] == ""
+
+
 def test_the_canarys_connects_are_nobodys() -> None:
     world = settled()
     before = LoadSample(world.now, {"demo-subscriber-0": 100}, {"demo-subscriber-0": 5})
