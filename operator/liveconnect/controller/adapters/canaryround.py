@@ -47,7 +47,7 @@ class Round:
         self._port = port
         self._nonce = secrets.token_hex(8)
         self._sessions = [
-            CanarySession(target.pod, partial(self._arrived, index))
+            CanarySession(target.client_id, partial(self._arrived, index))
             for index, target in enumerate(targets)
         ]
         self._sent: dict[tuple[int, int], float] = {}

@@ -55,7 +55,7 @@ class CanarySession:
         """Prepare it.
 
         Args:
-            client_id: of the node's canary; the same each time, so that nothing stays behind.
+            client_id: of the node's canary.
             on_payload: called with every message that arrives.
         """
         self._loop = asyncio.get_running_loop()

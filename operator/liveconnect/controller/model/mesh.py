@@ -18,6 +18,9 @@ class Target:
     life: str
     """The process that runs in it: what was found of an earlier one says nothing."""
     address: str
+    client_id: str
+    """Of the canary there: always the same, so that nothing of it stays behind; short, whatever
+    `max_client_id_size` says."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def look_at_mesh(
     """
     tried_pods = (p for p in observed.pods if p.name != drained)
     pods = tuple(p for p in tried_pods if _is_tried(p, names, observed, membership))
-    targets = tuple(Target(p.name, p.life, p.ip) for p in pods) if len(pods) > 1 else ()
+    targets = tuple(_target(p) for p in pods) if len(pods) > 1 else ()
     pairs = _known(targets, observed.mesh, now)
     lost = [pair for pair, delivery in pairs.items() if delivery.seconds is None]
     split = _split(_disowned(pods, names, observed), lost)
@@ -98,6 +98,11 @@ def mesh_news(mesh: Mesh, status: Manifest) -> tuple[tuple[str, Reason, str], ..
     if before and mesh.status is ConditionStatus.TRUE:
         return (("Normal", Reason.ONE_CLUSTER, mesh.message),)
     return ()
+
+
+def _target(pod: PodView) -> Target:
+    client_id = f"{pod.pool.value}-{pod.ordinal}"
+    return Target(pod=pod.name, life=pod.life, address=pod.ip, client_id=client_id)
 
 
 def _is_tried(pod: PodView, names: Names, observed: Observed, membership: Membership) -> bool:

@@ -59,7 +59,8 @@ def join(*nodes: Node) -> None:
 
 
 def target(node: Node) -> Target:
-    return Target(pod=f"pod-{node.address[-1]}", life=node.address[-1], address=node.address)
+    number = node.address[-1]
+    return Target(f"pod-{number}", number, node.address, f"subscriber-{number}")
 
 
 def tried(*nodes: Node) -> Outcome:
@@ -116,7 +117,7 @@ def test_the_canary_is_no_client(nodes: list[Node], hooks: HookServer) -> None:
     phone = Client(nodes[1], "phone")
     assert phone.subscribe(("#", 1)) == [1]
     assert not tried(*nodes).faults
-    canaries = [asked for asked in hooks.asked if asked.body["client_id"].startswith("pod-")]
+    canaries = [asked for asked in hooks.asked if asked.body["client_id"].startswith("subscriber-")]
     assert {asked.body["mountpoint"] for asked in canaries} == {CANARY_MOUNTPOINT}
     assert {asked.body["topic"] for asked in canaries if "topic" in asked.body} == {CANARY_TOPIC}
     phone.publish("news", b"1")
@@ -135,7 +136,7 @@ def test_nobody_counts_or_lists_the_canary(nodes: list[Node], tmp_path: Path) ->
     )
 
     async def look() -> tuple[list[str], list[str]]:
-        session = CanarySession("pod-1", lambda _: None)
+        session = CanarySession("subscriber-1", lambda _: None)
         await session.open(node.address, CANARY_PORT, TOKEN)
         try:
             async with aiohttp.ClientSession() as http:
