@@ -73,6 +73,9 @@ def look_at_mesh(
     pairs = _known(targets, observed.mesh, now)
     lost = [pair for pair, delivery in pairs.items() if delivery.seconds is None]
     split = _split(_disowned(pods, names, observed), lost)
+    before = _before(targets, observed)
+    if before is not None and before["reason"] == Reason.SPLIT:
+        split = split or before["message"]
     whole = observed.mesh is None or len(pairs) == len(targets) * (len(targets) - 1)
     faults = {
         t.pod: observed.mesh.faults[t.life]
@@ -83,9 +86,12 @@ def look_at_mesh(
     if not held and not whole and not faults:
         held = "messages between the nodes are being tried"
     tried = observed.mesh is not None and len(targets) == len(membership.core) > 1
-    status, reason, message = _verdict(membership, split, held, faults, tried=tried)
+    trying = "" if before is not None else held
+    status, reason, message = _verdict(membership, split, trying, faults, tried=tried)
     verified = status is ConditionStatus.TRUE
     shown = _shown(pairs, verified=verified, before=observed.status.get("mesh"))
+    if before is not None:
+        shown = _parsed(observed.status.get("mesh"))
     return Mesh(status, reason, message, targets, split, held, shown)
 
 
@@ -98,6 +104,20 @@ def mesh_news(mesh: Mesh, status: Manifest) -> tuple[tuple[str, Reason, str], ..
     if before and mesh.status is ConditionStatus.TRUE:
         return (("Normal", Reason.ONE_CLUSTER, mesh.message),)
     return ()
+
+
+def _before(targets: tuple[Target, ...], observed: Observed) -> Manifest | None:
+    """The condition that another process left, while this one has not tried anything yet.
+
+    It stays for those seconds: an operator's restart is no news of the brokers.
+    """
+    mesh = observed.mesh
+    if mesh is None or mesh.pairs or mesh.faults or not targets:
+        return None
+    conditions: list[Manifest] = observed.status.get("conditions") or []
+    old = next((c for c in conditions if c["type"] == "MeshVerified"), None)
+    known = {Reason.ONE_CLUSTER, Reason.SPLIT}
+    return old if old is not None and old.get("reason") in known else None
 
 
 def _target(pod: PodView) -> Target:
