@@ -13,7 +13,7 @@ from e2e.kit.partition import NoWayInError, cut
 from e2e.kit.ready import wait_ready
 from e2e.kit.samples import KIND
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600, func_only=True)]
 
 
 def _brokers(cluster: Cluster, name: str) -> Mapping[str, Manifest]:
@@ -59,7 +59,8 @@ def test_a_split_is_named_and_a_roll_waits_until_it_is_over(
 
     try:
         with cut(addresses[0], addresses[1]):
-            eventually(split, within=60, every=0.5, what="the split is named")
+            # Erlang takes up to 75 s to find a silent peer gone; new sessions may hang until then.
+            eventually(split, within=120, every=0.5, what="the split is named")
             assert seen("Degraded")["status"] == "True"
             assert all(
                 condition(pod, "Ready")["status"] == "True"
