@@ -23,6 +23,7 @@ _ORDER = (
     "test_presence",
     "test_presence_kills",
     "test_membership",
+    "test_mesh",
     "test_drain",
     "test_autoscaling",
     "test_operator",

@@ -22,6 +22,7 @@ SETTINGS = RenderSettings(
     image_pull_policy="IfNotPresent",
     presence_image="docker.io/valkey/valkey:8.1",
     operator_version="golden",
+    operator_subject="system:serviceaccount:liveconnect-system:liveconnect-operator",
 )
 
 

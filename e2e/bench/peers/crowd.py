@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from liveconnect.gateway.adapters.stream import Stream
+from liveconnect.common.mqttstream import Stream
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike

@@ -192,8 +192,8 @@ _LISTENER = [
         _FORBIDDEN,
     ),
     _rule(
-        "!(self.name in ['http', 'clustering', 'epmd'])",
-        "http, clustering and epmd are the broker's own ports; choose another name",
+        "!(self.name in ['http', 'clustering', 'epmd', 'canary'])",
+        "http, clustering, epmd and canary are the broker's own ports; choose another name",
         ".name",
         _FORBIDDEN,
     ),

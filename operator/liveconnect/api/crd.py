@@ -175,6 +175,12 @@ def _columns() -> list[Schema]:
         _column("Age", ".metadata.creationTimestamp", "date"),
         _column("Endpoint", ".status.endpoints.subscribers", priority=1),
         _column("Version", ".spec.broker.image", priority=1),
+        _column(
+            "Skew",
+            ".status.subscribers.skew",
+            priority=1,
+            description="connections of the fullest subscriber by the mean",
+        ),
         _column("Message", f"{ready}.message", priority=1),
     ]
 

@@ -19,6 +19,12 @@ from liveconnect.api.v1alpha1 import (
 #: Audience of the ServiceAccount tokens that backends present.
 AUDIENCE = "liveconnect"
 
+#: Mountpoint of the brokers' private listener, by which the operator tries messages between nodes.
+#: VerneMQ keeps topics and client ids of each mountpoint apart: no client ever meets the canary.
+CANARY_MOUNTPOINT = "liveconnect-canary"
+#: The one topic there. Not `$…`: VerneMQ drops what is published to such topics without a word.
+CANARY_TOPIC = "canary"
+
 #: Where the pods of our services find their files.
 CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
@@ -210,6 +216,9 @@ class AuthConfig(ApiModel):
     """How fast devices are let in when many come at once."""
     hooks_tls: HooksTls | None = None
     """Certificate of the hooks' TLS port; there is none when not set."""
+    canary: str | None = None
+    """Subject that may try messages between the nodes, on the brokers' private listener; nobody if
+    not set."""
     brokers: BrokerAccess | None = None
     """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
 

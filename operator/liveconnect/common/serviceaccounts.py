@@ -35,6 +35,11 @@ class OwnToken:
         self._path = path
         self._issuer: str | None = None
 
+    def subject(self) -> str | None:
+        """Return the token's `sub`, this process's own name; None when there is no token."""
+        token = self.read()
+        return None if token is None else _claim(token, "sub")
+
     def read(self) -> Redacted | None:
         """Return the token as it is now, None when there is none."""
         try:
@@ -49,16 +54,16 @@ class OwnToken:
         """
         if self._issuer is None:
             token = self.read()
-            self._issuer = None if token is None else _issuer_of(token)
+            self._issuer = None if token is None else _claim(token, "iss")
         return self._issuer
 
 
-def _issuer_of(token: Redacted) -> str | None:
+def _claim(token: Redacted, name: str) -> str | None:
     try:
-        issuer = parse_compact(token.reveal()).claims.get("iss")
+        value = parse_compact(token.reveal()).claims.get(name)
     except MalformedTokenError:
         return None
-    return issuer if isinstance(issuer, str) else None
+    return value if isinstance(value, str) else None
 
 
 def service_account_issuer(

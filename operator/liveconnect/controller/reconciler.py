@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from liveconnect.api.v1alpha1 import API_VERSION, KIND, Cluster
 from liveconnect.controller.adapters.authpods import AuthPods
 from liveconnect.controller.adapters.broker import BrokerError, Brokers
+from liveconnect.controller.adapters.canary import Canary
 from liveconnect.controller.adapters.expiry import ExpiryMetric
 from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
@@ -148,6 +149,8 @@ class Reconciler:
     """Generation, reason and message of a failure that the next pass may meet again."""
     handshakes: Handshakes = field(default_factory=Handshakes)
     expiry: ExpiryMetric = field(default_factory=ExpiryMetric)
+    canary: Canary | None = None
+    """Tries messages between the nodes; None when this operator has no token for it."""
 
     async def reconcile(self, body: Manifest) -> timedelta:
         """Make one pass and say after how long the next is due."""
@@ -194,6 +197,8 @@ class Reconciler:
             self.credentials = decided.credentials
             for key, status in decided.topic_statuses:
                 await self.kube.patch_status(key, status)
+            if self.canary is not None:
+                self.canary.aim(cluster.namespace, cluster.name, decided.targets)
             await self._execute(cluster, decided, observed)
         if cluster.reconcile != self.memory.reconciled and not cluster.paused:
             self.memory = replace(self.memory, reconciled=cluster.reconcile)
@@ -268,6 +273,7 @@ class Reconciler:
             secrets=await self._certificate_secrets(cluster, names),
             fresh=_fresh(),
             handshakes=await self._handshakes(cluster, pods, now),
+            mesh=None if self.canary is None else self.canary.view(),
             status=dict(body.get("status") or {}),
             memory=self.memory,
         )
@@ -689,6 +695,8 @@ async def run(
     reconciler: Reconciler, current: Callable[[], Manifest | None], wake: asyncio.Event
 ) -> None:
     """Reconcile for as long as the object exists: on every wake, and at the latest when due."""
+    if reconciler.canary is not None:
+        reconciler.canary.on_news = wake.set
     try:
         while (body := current()) is not None:
             wake.clear()
@@ -703,3 +711,5 @@ async def run(
                 continue
     finally:
         reconciler.expiry.forget()
+        if reconciler.canary is not None:
+            await reconciler.canary.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from liveconnect.api.operands import TOKEN_FILE
 from liveconnect.common.settings import ServiceSettings
 from liveconnect.controller.model.selector import LabelSelector
 
@@ -20,6 +23,9 @@ class ControllerSettings(ServiceSettings):
     namespaces: str = ""
     """Namespaces to watch, separated by commas; all when empty."""
 
+    token_file: Path = Path(TOKEN_FILE)
+    """Own ServiceAccount token (audience `liveconnect`), by which messages between broker nodes are
+    tried; none are tried without the file."""
     selector: LabelSelector = LabelSelector()
     """Cluster objects to look after, by their labels, as JSON; all when empty."""
     lease_namespace: str = ""

@@ -7,7 +7,15 @@ from typing import Final, Protocol
 
 import msgspec
 
-from liveconnect.common.policy import Policy, Pool, PublishAllowed, Reason, Refused
+from liveconnect.api.operands import CANARY_MOUNTPOINT
+from liveconnect.common.policy import (
+    Policy,
+    Pool,
+    PublishAllowed,
+    Reason,
+    Refused,
+    SubscribeDecision,
+)
 from liveconnect.common.tokens import NEWS_MAY_HELP, TokenFault, Verified
 from liveconnect.webhook import audit
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue, milliseconds
@@ -111,6 +119,8 @@ class AuthHooks:
             identity, body.client_id, self._clock()
         ):
             identity = TokenFault.REVOKED
+        if body.mountpoint == CANARY_MOUNTPOINT:
+            return self._canary(call, body, identity)
         if isinstance(body, RegisterBody):
             return self._connect(call, body, identity)
         if isinstance(body, PublishBody):
@@ -138,12 +148,31 @@ class AuthHooks:
         paced = call.pool is Pool.SUBSCRIBER
         return self._gate.admit(call.node, identity, answer) if paced else answer
 
+    def _canary(self, call: Call, body: AuthBody, identity: Verified | TokenFault) -> bytes:
+        """Answer on the private listener: no device, so neither paced nor remembered."""
+        rules = self._policy.canary
+        if isinstance(body, PublishBody):
+            return self._published(call, body, rules.publish(identity, body))
+        if isinstance(body, SubscribeBody):
+            return self._subscribed(call, body, rules.subscribe(identity, body.topics))
+        if not isinstance(body, RegisterBody):
+            return _refuse(call, body.client_id, Reason.ENHANCED_AUTH)
+        decision = rules.connect(identity, self._clock())
+        if isinstance(decision, Refused):
+            return _refuse(call, body.client_id, decision.reason)
+        audit.allowed(call.hook, call.pool)
+        return connect_allowed(decision.lifetime_seconds)
+
     def _keep_out(self, call: Call, body: RegisterBody, reason: str) -> bytes | Held:
         answer = _refuse(call, body.client_id, reason)
         return self._gate.refuse((body.client_id, hash(body.username)), reason, answer)
 
     def _publish(self, call: Call, body: PublishBody, identity: Verified | TokenFault) -> bytes:
-        decision = self._policy.publish(call.pool, identity, body)
+        return self._published(call, body, self._policy.publish(call.pool, identity, body))
+
+    def _published(
+        self, call: Call, body: PublishBody, decision: PublishAllowed | Refused
+    ) -> bytes:
         if not isinstance(decision, PublishAllowed):
             audit.refused_filter(
                 call.hook, call.pool, call.node, body.client_id, decision.reason, body.topic
@@ -154,6 +183,11 @@ class AuthHooks:
 
     def _subscribe(self, call: Call, body: SubscribeBody, identity: Verified | TokenFault) -> bytes:
         decision = self._policy.subscribe(call.pool, body.client_id, identity, body.topics)
+        return self._subscribed(call, body, decision)
+
+    def _subscribed(
+        self, call: Call, body: SubscribeBody, decision: SubscribeDecision | Refused
+    ) -> bytes:
         if isinstance(decision, Refused):
             return _refuse(call, body.client_id, decision.reason)
         granted: list[int | None] = []
@@ -184,6 +218,6 @@ class PresenceHooks:
     def take(self, call: Call, body: PresenceBody) -> bytes:
         """Queue the event and return the answer."""
         kind = _EVENT_KINDS[call.hook]
-        if kind is not EventKind.WOKEN:
+        if kind is not EventKind.WOKEN and body.mountpoint != CANARY_MOUNTPOINT:
             self._queue.put(Event(kind, body.client_id, call.node, self._clock()))
         return OK

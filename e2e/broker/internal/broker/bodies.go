@@ -36,7 +36,8 @@ func registerBody(cl *mqtt.Client, pk packets.Packet) body {
 	if pk.Connect.PasswordFlag {
 		password = string(pk.Connect.Password)
 	}
-	b := body{"peer_addr": host, "peer_port": port, "mountpoint": "", "client_id": cl.ID, "username": username(cl), "password": password}
+	mountpoint, clientID := outside(cl.ID)
+	b := body{"peer_addr": host, "peer_port": port, "mountpoint": mountpoint, "client_id": clientID, "username": username(cl), "password": password}
 	if cl.Properties.ProtocolVersion == 5 {
 		b["clean_start"] = pk.Connect.Clean
 		b["properties"] = properties(pk.Properties)
@@ -48,18 +49,23 @@ func registerBody(cl *mqtt.Client, pk packets.Packet) body {
 
 func registeredBody(cl *mqtt.Client, pk packets.Packet) body {
 	host, port := remote(cl)
-	b := body{"peer_addr": host, "peer_port": port, "mountpoint": "", "client_id": cl.ID, "username": username(cl)}
+	mountpoint, clientID := outside(cl.ID)
+	b := body{"peer_addr": host, "peer_port": port, "mountpoint": mountpoint, "client_id": clientID, "username": username(cl)}
 	if cl.Properties.ProtocolVersion == 5 {
 		b["properties"] = properties(pk.Properties)
 	}
 	return b
 }
 
-func clientBody(clientID string) body { return body{"mountpoint": "", "client_id": clientID} }
+func clientBody(id string) body {
+	mountpoint, clientID := outside(id)
+	return body{"mountpoint": mountpoint, "client_id": clientID}
+}
 
 func publishBody(cl *mqtt.Client, topic string, payload []byte, qos byte, retain bool, props *packets.Properties) body {
+	mountpoint, clientID := outside(cl.ID)
 	b := body{
-		"username": username(cl), "mountpoint": "", "client_id": cl.ID, "qos": qos, "topic": topic,
+		"username": username(cl), "mountpoint": mountpoint, "client_id": clientID, "qos": qos, "topic": topic,
 		"payload": base64.StdEncoding.EncodeToString(payload), "retain": retain,
 	}
 	if cl.Properties.ProtocolVersion == 5 {
@@ -77,7 +83,8 @@ func subscribeBody(cl *mqtt.Client, filters packets.Subscriptions) body {
 	for i := len(filters) - 1; i >= 0; i-- {
 		topics = append(topics, body{"topic": filters[i].Filter, "qos": filters[i].Qos})
 	}
-	b := body{"username": username(cl), "mountpoint": "", "client_id": cl.ID, "topics": topics}
+	mountpoint, clientID := outside(cl.ID)
+	b := body{"username": username(cl), "mountpoint": mountpoint, "client_id": clientID, "topics": topics}
 	if cl.Properties.ProtocolVersion == 5 {
 		b["properties"] = body{}
 	}

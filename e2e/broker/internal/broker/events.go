@@ -49,6 +49,7 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		_ = b.server.SendConnack(cl, packets.ErrClientIdentifierNotValid, false, nil)
 		return errRefused
 	}
+	cl.ID = inside(b.mountpoint(cl), cl.ID)
 	if !b.Options.on("allow_register_during_netsplit") && !b.node.Whole() {
 		_ = b.server.SendConnack(cl, packets.ErrServerUnavailable, false, nil)
 		return errRefused
@@ -210,7 +211,9 @@ func (e *events) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 	ask := subscribeBody(cl, pk.Filters)
 	answer, err := b.Webhooks.Ask("auth_on_subscribe"+suffix(cl), ask)
 	codes := granted(answer, cl.Properties.ProtocolVersion == 5, len(pk.Filters))
+	mountpoint, _ := outside(cl.ID)
 	for i := range pk.Filters {
+		pk.Filters[i].Filter = inside(mountpoint, pk.Filters[i].Filter)
 		if err != nil {
 			pk.Filters[i].Filter = denied + strconv.Itoa(i)
 			continue
@@ -260,12 +263,17 @@ func (e *events) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, 
 		return pk, nil
 	}
 	b.Counters.PublishIn.Add(1)
+	if strings.HasPrefix(pk.TopicName, "$") {
+		return pk, packets.ErrRejectPacket // no hook, no PUBACK (vmq_mqtt_fsm)
+	}
 	hook := "auth_on_publish" + suffix(cl)
 	_, err := b.Webhooks.Ask(hook, publishBody(cl, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties))
 	if err == nil && !b.Options.on("allow_publish_during_netsplit") && pk.FixedHeader.Qos > 0 && !b.node.Whole() {
 		return pk, packets.ErrRejectPacket
 	}
 	if err == nil {
+		mountpoint, _ := outside(cl.ID)
+		pk.TopicName = inside(mountpoint, pk.TopicName)
 		return pk, nil
 	}
 	b.Counters.AuthErrors.Add(1)

@@ -99,15 +99,17 @@ func (b *Broker) Rows() []cluster.Row {
 			continue
 		}
 		host, port := remote(cl)
+		mountpoint, clientID := outside(cl.ID)
 		row := cluster.Row{
-			ClientID: cl.ID, Node: b.node.Name, Online: !cl.Closed(), Clean: !persistent(cl),
+			ClientID: clientID, Mountpoint: mountpoint, Node: b.node.Name, Online: !cl.Closed(), Clean: !persistent(cl),
 			User: string(cl.Properties.Username), PeerHost: host, PeerPort: port, Protocol: int(cl.Properties.ProtocolVersion),
 		}
 		if !row.Online {
 			row.Offline = cl.State.Inflight.Len()
 		}
 		for filter := range cl.State.Subscriptions.GetAll() {
-			row.Topics = append(row.Topics, filter)
+			_, plain := outside(filter)
+			row.Topics = append(row.Topics, plain)
 		}
 		rows = append(rows, row)
 	}

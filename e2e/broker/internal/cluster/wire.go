@@ -38,6 +38,7 @@ type Session struct {
 // Row is a session as `session show` lists it.
 type Row struct {
 	ClientID, Node, User, PeerHost string
+	Mountpoint                     string
 	PeerPort, Offline, Protocol    int
 	Online, Clean                  bool
 	Topics                         []string

@@ -21,6 +21,7 @@ var knownKeys string
 // Listener is one `listener.<type>.<name> = ip:port`.
 type Listener struct {
 	Type, Name, Address    string
+	Mountpoint             string
 	MaxConnections, Accept int
 	ProxyProtocol          bool
 	TLS                    TLS
@@ -84,6 +85,7 @@ func Load(etc string) (*Config, error) {
 		l := &c.Listeners[i]
 		l.TLS = c.tls(*l)
 		l.ProxyProtocol = c.Values["listener."+l.Type+"."+l.Name+".proxy_protocol"] == "on"
+		l.Mountpoint = c.Values["listener."+l.Type+"."+l.Name+".mountpoint"]
 	}
 	sort.Slice(c.Hooks, func(i, j int) bool { return c.Hooks[i].Name < c.Hooks[j].Name })
 	sort.Slice(c.Listeners, func(i, j int) bool { return c.Listeners[i].Name < c.Listeners[j].Name })

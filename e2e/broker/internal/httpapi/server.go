@@ -210,7 +210,7 @@ func showListeners(a *api, _ url.Values) (int, any) {
 			state = "suspended"
 		}
 		rows = append(rows, map[string]any{"type": kind, "status": state, "address": host, "port": port,
-			"mountpoint": "", "max_conns": l.MaxConnections, "active_conns": clients[l.Name], "all_conns": clients[l.Name]})
+			"mountpoint": l.Mountpoint, "max_conns": l.MaxConnections, "active_conns": clients[l.Name], "all_conns": clients[l.Name]})
 	}
 	return table(rows)
 }
@@ -316,7 +316,7 @@ func showSessions(a *api, q url.Values) (int, any) {
 	for _, s := range a.node.Rows() {
 		for _, topic := range topics(s, q) {
 			fields := map[string]any{
-				"client_id": s.ClientID, "node": s.Node, "is_online": s.Online, "user": s.User, "mountpoint": "",
+				"client_id": s.ClientID, "node": s.Node, "is_online": s.Online, "user": s.User, "mountpoint": s.Mountpoint,
 				"peer_host": s.PeerHost, "peer_port": s.PeerPort, "offline_messages": s.Offline,
 				"clean_session": s.Clean, "protocol": s.Protocol, "queue_size": s.Offline, "topic": topic,
 			}

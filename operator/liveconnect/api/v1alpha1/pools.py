@@ -14,7 +14,7 @@ from liveconnect.api.v1alpha1.resources import Resources
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 #: Ports that every broker pod uses itself: EPMD, metrics and management, clustering, distribution.
-RESERVED_PORTS = (4369, 8888, 44053, *range(9100, 9110))
+RESERVED_PORTS = (4369, 8888, 44053, 44054, *range(9100, 9110))
 
 
 class RetentionPolicy(StrEnum):

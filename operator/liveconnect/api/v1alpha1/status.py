@@ -51,6 +51,9 @@ class PoolStatus(ApiModel):
     """CONNECT packets in the last minute, as the brokers count them."""
     summary: str = ""
     """`ready/desired`, for the column."""
+    skew: str = ""
+    """Connections of the fullest node by the mean of the ready nodes: `1.0` is even, `2.0` means twice
+    its share; empty without connections."""
 
 
 class NodeStatus(ApiModel):
@@ -88,6 +91,22 @@ class DrainStatus(ApiModel):
     eta: datetime | None = None
     """When the last client is expected to have been moved, at this rate; at the latest when the
     drain times out."""
+
+
+class MeshStatus(ApiModel):
+    """Messages that the operator tries between the nodes."""
+
+    verifiedAt: datetime | None = None
+    """When messages were seen to get from every node to every other; renewed every hour while
+    nothing else changes."""
+    pairs: int = 0
+    """Pairs of nodes, each in both directions, that messages were tried between."""
+    failing: list[str] = []
+    """Pairs between which none get, as `demo-publisher-0 → demo-subscriber-1`; ten at most."""
+    medianMs: int | None = None
+    """Usual time from publishing to arrival (milliseconds); renewed when it has changed twofold."""
+    slowestMs: int | None = None
+    """The same of the slowest pair."""
 
 
 class AutoscalingStatus(ApiModel):
@@ -146,6 +165,8 @@ class Status(ApiModel):
     """The subscriber pool."""
     drain: DrainStatus | None = None
     """Set while a node is drained."""
+    mesh: MeshStatus | None = None
+    """Whether messages get from node to node; set once they were tried."""
     autoscaling: AutoscalingStatus | None = None
     """Set while `spec.subscribers.autoscaling` is."""
     endpoints: Endpoints | None = None

@@ -4,6 +4,7 @@ The auth service decides by it, and so does the simulator on the command line.
 """
 
 from liveconnect.common.policy.access import Identity, Policy
+from liveconnect.common.policy.canary import CanaryPolicy
 from liveconnect.common.policy.decisions import (
     ConnectAllowed,
     Granted,
@@ -17,6 +18,7 @@ from liveconnect.common.policy.requests import Publication, Subscription
 from liveconnect.common.policy.rules import RuleTemplate, TemplateError
 
 __all__ = [
+    "CanaryPolicy",
     "ConnectAllowed",
     "Granted",
     "Identity",

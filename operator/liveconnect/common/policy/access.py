@@ -8,6 +8,7 @@ from typing import Final
 from liveconnect.api.operands import Publisher
 from liveconnect.api.v1alpha1 import TopicAction
 from liveconnect.common.claims import TokenFault
+from liveconnect.common.policy.canary import CanaryPolicy
 from liveconnect.common.policy.decisions import (
     ConnectAllowed,
     Granted,
@@ -39,7 +40,20 @@ Identity = Verified | TokenFault
 class Policy:
     """All rules of one cluster."""
 
-    def __init__(self, rules: Iterable[RuleTemplate], publishers: Iterable[Publisher]) -> None:
+    def __init__(
+        self,
+        rules: Iterable[RuleTemplate],
+        publishers: Iterable[Publisher],
+        canary: str | None = None,
+    ) -> None:
+        """Make it.
+
+        Args:
+            rules: of devices.
+            publishers: backends.
+            canary: subject of the operator, which may use the private listener.
+        """
+        self.canary = CanaryPolicy(canary)
         self._rules: Mapping[TopicAction, Rulebook] = _by_action(tuple(rules))
         self._publishers: Mapping[str, tuple[list[str], ...]] = _by_subject(publishers)
 

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     PAYLOAD_SIZE = "payload-size"
     """The payload is larger than the rule allows, or its size is not known."""
     SUBSCRIBE_ON_PUBLISHER_POOL = "subscribe-on-publisher-pool"
+    NOT_THE_CANARY = "not-the-canary"
+    """Only the operator has business on the brokers' private listener."""
     ENHANCED_AUTH = "enhanced-auth"
     """MQTT 5 re-authentication, which is not supported."""
 

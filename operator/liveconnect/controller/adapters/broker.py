@@ -20,7 +20,7 @@ from yarl import URL
 
 from liveconnect.controller.model.credentials import ApiKeys
 from liveconnect.controller.model.liveoptions import is_taken
-from liveconnect.controller.model.names import HTTP_PORT
+from liveconnect.controller.model.names import CANARY_PORT, HTTP_PORT
 from liveconnect.controller.model.observed import BrokerView, PodView
 
 _LOG = logging.getLogger(__name__)
@@ -312,15 +312,22 @@ def _base(ip: str) -> str:
 
 def _parse(pod: str, members: Any, listeners: Any, metrics: str) -> BrokerView:
     counts = _metrics(metrics)
+    canaries = _canaries(listeners)
     return BrokerView(
         pod=pod,
         members={row["Node"]: bool(row["Running"]) for row in members["table"]},
         # A node that leaves lists its MQTT listeners as suspended, later not at all (recorded).
         suspended=all(row["status"] != "running" for row in _mqtt(listeners)),
-        connections=counts.get(_CONNECTIONS, 0),
+        connections=max(counts.get(_CONNECTIONS, 0) - canaries, 0),
         connects=counts.get(_CONNECTS, 0),
-        queues=counts.get(_QUEUES, 0),
+        queues=max(counts.get(_QUEUES, 0) - canaries, 0),
     )
+
+
+def _canaries(listeners: Any) -> int:
+    """Connections of the operator's own: no clients."""
+    private = (row for row in _mqtt(listeners) if str(row["port"]) == str(CANARY_PORT))
+    return sum(int(row.get("active_conns", 0)) for row in private)
 
 
 def _mqtt(listeners: Any) -> list[Any]:

@@ -18,8 +18,10 @@ from aiohttp import web
 from liveconnect import __version__
 from liveconnect.api.v1alpha1 import GROUP, PLURAL, TOPIC_PLURAL, VERSION
 from liveconnect.common.process import service_application
+from liveconnect.common.serviceaccounts import OwnToken
 from liveconnect.controller.adapters.authpods import HttpAuthPods
 from liveconnect.controller.adapters.broker import HttpBrokers
+from liveconnect.controller.adapters.canary import Canary
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.lease import KubeLease
 from liveconnect.controller.handlers.leadership import Leadership
@@ -83,6 +85,8 @@ class Controller:
         self.supervisor = Supervisor(self._reconciler)
         self._strays: Strays | None = None
         self._strays_task: asyncio.Task[None] | None = None
+        self._token = OwnToken(settings.token_file)
+        self._subject = self._token.subject()
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._kube: Kube | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -104,7 +108,9 @@ class Controller:
                 presence_image=self.settings.presence_image,
                 cluster_domain=self.settings.cluster_domain,
                 operator_version=__version__,
+                operator_subject=self._subject or "",
             ),
+            canary=Canary(self._token) if self._subject else None,
             emit=emit,
             turns=self._turns,
         )

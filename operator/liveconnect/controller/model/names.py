@@ -24,6 +24,8 @@ OPERATOR_APP = "liveconnect-operator"
 #: Ports that every broker has, whatever its listeners.
 HTTP_PORT = 8888
 CLUSTERING_PORT = 44053
+#: The private listener, by which the operator tries messages between nodes.
+CANARY_PORT = 44054
 EPMD_PORT = 4369
 DISTRIBUTION_PORTS = (9100, 9109)
 MQTT_PORT = 1883

@@ -10,6 +10,7 @@ from enum import StrEnum
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.marks import Mark
+from liveconnect.controller.model.mesh import MeshView
 
 
 class Pool(StrEnum):
@@ -122,6 +123,8 @@ class LoadSample:
     at: datetime
     connects: Mapping[str, int]
     """CONNECT counter per pod."""
+    canaries: Mapping[str, int] = field(default_factory=dict)
+    """How often the operator's canary has connected, per pod: within the counter."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,8 @@ class Observed:
     """The `LiveConnectTopic` objects for this cluster."""
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Labels of the namespaces."""
+    mesh: MeshView | None = None
+    """What the canary found; None when no messages are tried."""
     auth_pods: tuple[AuthPodView, ...] = ()
     """Ready pods of the auth service."""
     status: Manifest = field(default_factory=dict)

@@ -22,6 +22,7 @@ from liveconnect.controller.model.troubles import component
 from liveconnect.controller.planner.certificate_report import certificate_verdict
 from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.mesh import Mesh
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.rotation import Rotation
@@ -30,7 +31,7 @@ from liveconnect.controller.planner.storage import storage_ready
 from liveconnect.controller.planner.transition import transition
 
 Verdict = tuple[ConditionStatus, str, str]
-TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
 
 
 def conditions(  # noqa: PLR0913 - everything that a pass knows
@@ -39,6 +40,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     observed: Observed,
     size: Sizes,
     membership: Membership,
+    mesh: Mesh,
     rollout: Rollout,
     drain: DrainStatus | None,
     certificates: Certificates,
@@ -50,7 +52,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     parts: dict[str, Verdict] = {
         "PublishersReady": _pool_ready(observed, pools[Pool.PUBLISHER], Pool.PUBLISHER),
         "SubscribersReady": _pool_ready(observed, pools[Pool.SUBSCRIBER], Pool.SUBSCRIBER),
-        "MeshVerified": _mesh(membership),
+        "MeshVerified": (mesh.status, mesh.reason, mesh.message),
         "StorageReady": storage_ready(cluster, names, observed),
         "PresenceReady": _presence(cluster, names, observed),
         "CertificatesReady": certificate_verdict(certificates, now),
@@ -61,7 +63,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "Ready": _ready(observed, parts),
         **parts,
         "Progressing": _progressing(observed, size, membership, rollout, drain),
-        "Degraded": _degraded(observed, membership),
+        "Degraded": _degraded(observed, membership, mesh),
         "CredentialsRotating": _rotating(rotation),
         "Paused": _paused(cluster),
         **_scaling(cluster, observed, size),
@@ -97,15 +99,6 @@ def _pool_ready(observed: Observed, status: PoolStatus, pool: Pool) -> Verdict:
         return TRUE, Reason.READY, counts
     waiting = ", ".join(p.name for p in pods if not p.ready)
     return FALSE, Reason.NOT_READY, f"{counts}" + (f", waiting for {waiting}" if waiting else "")
-
-
-def _mesh(membership: Membership) -> Verdict:
-    if not membership.core:
-        return UNKNOWN, Reason.NODES_MISSING, "no broker node has told its member list yet"
-    if membership.missing:
-        names = ", ".join(membership.missing)
-        return FALSE, Reason.NODES_MISSING, f"not yet in one cluster with the others: {names}"
-    return TRUE, Reason.ONE_CLUSTER, f"{len(membership.core)} nodes list each other"
 
 
 def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict:
@@ -171,7 +164,7 @@ def _paused(cluster: Cluster) -> Verdict:
     return FALSE, Reason.HEALTHY, "the operator acts on this object"
 
 
-def _degraded(observed: Observed, membership: Membership) -> Verdict:
+def _degraded(observed: Observed, membership: Membership, mesh: Mesh) -> Verdict:
     trouble = [f"{p.name}: {p.trouble}" for p in observed.pods if p.trouble]
     silent = [
         f"{p.name} is ready but its management API does not answer"
@@ -185,6 +178,8 @@ def _degraded(observed: Observed, membership: Membership) -> Verdict:
         if p.ready and membership.states.get(p.name) == "Joining"
     ]
     problems = [*trouble, *silent, *split]
+    if mesh.split:
+        return TRUE, Reason.SPLIT, "; ".join([mesh.split, *problems])
     if problems:
         return TRUE, Reason.POD_TROUBLE, "; ".join(problems)
     return FALSE, Reason.HEALTHY, "no trouble seen"

@@ -75,7 +75,7 @@ def _grown(
     for pool in Pool:
         current, target = size.current[pool], size.target[pool]
         free = vacant(names, pool, current, observed)
-        if current and target > current and free and not membership.split:
+        if current and target > current and free and not (membership.split or membership.torn):
             grown[pool] = target
     return grown
 

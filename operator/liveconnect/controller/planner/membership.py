@@ -48,16 +48,22 @@ class Membership:
     """Those of the missing that were never seen: no member, nobody answers."""
     split: tuple[str, ...] = ()
     """Those of the missing that are ready: they may have clients that the others do not reach."""
+    torn: bool = False
+    """Whether messages are known not to get from node to node, whatever the lists say."""
+    held: str = ""
+    """Why no node may be taken out of service, although the lists agree; empty when one may."""
 
     @property
     def converged(self) -> bool:
         """Whether all wanted nodes form one cluster and nothing else belongs to it."""
-        return not self.actions and not self.missing and len(self.core) > 0
+        agreed = not self.actions and not self.missing and len(self.core) > 0
+        return agreed and not self.held
 
     @property
     def whole(self) -> bool:
         """Whether all nodes that were ever there form one cluster: a node may leave it."""
-        return not self.actions and self.missing == self.absent and len(self.core) > 1
+        agreed = not self.actions and self.missing == self.absent and len(self.core) > 1
+        return agreed and not self.held
 
 
 def _core(

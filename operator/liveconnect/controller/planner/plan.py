@@ -11,6 +11,7 @@ from liveconnect.api.v1alpha1.cluster import RECONCILE_ANNOTATION
 from liveconnect.controller.model.actions import Action, Apply, Delete
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.mesh import Target
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import LoadSample, Memory, Observed, Pool
 from liveconnect.controller.planner import storage
@@ -21,6 +22,7 @@ from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
+from liveconnect.controller.planner.mesh import look_at_mesh, mesh_news
 from liveconnect.controller.planner.options import plan_options
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rest import is_at_rest, rest
@@ -52,6 +54,8 @@ class Plan:
     """As they stand in the applied Secrets."""
     topic_statuses: tuple[StatusWrite, ...] = ()
     """Statuses of topic objects that are to be written."""
+    targets: tuple[Target, ...] = ()
+    """Nodes between which messages are tried from now on."""
 
 
 def plan(
@@ -74,7 +78,12 @@ def plan(
         patience=duration(budget.drainTimeout),
         now=now,
     )
-    rollout = plan_rollout(names, observed, membership, now)
+    mesh = look_at_mesh(
+        names, observed, membership, size.departure.pod if size.departure else None, now
+    )
+    # Repairs go on in a split; what would take a node out of service waits.
+    gated = replace(membership, torn=bool(mesh.split), held=mesh.held)
+    rollout = plan_rollout(names, observed, gated, now)
     rotation = Rotation(credentials)
     if not cluster.paused:
         rotation = plan_rotation(cluster, names, credentials, observed, membership)
@@ -83,7 +92,7 @@ def plan(
     if cluster.spec.auth.tls is not None and not follows(names, observed):
         # A broker of the new template may ask where no pod of the auth service answers yet.
         rollout = replace(rollout, drain=None, waiting=f"{names.auth} rolls out first")
-    intent = decide(names, size, observed, membership, rollout, now)
+    intent = decide(names, size, observed, gated, rollout, now)
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     certificates = with_gateway(certificates, cluster, names, observed, now)
     certificates = with_hooks(certificates, cluster, names, observed, credentials.placeholder, now)
@@ -139,6 +148,7 @@ def plan(
         # They do not restart node by node, whatever a change of the template means otherwise.
         events = tuple(e for e in events if e.reason != Reason.ROLLING_OUT)
     told = certificate_news(certificates, observed.status, now)
+    told = (*told, *mesh_news(mesh, observed.status))
     events = (*events, *(Event(*one) for one in (*told, *rotation.news)))
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
@@ -149,6 +159,7 @@ def plan(
         observed,
         size,
         membership,
+        mesh,
         rollout,
         drain or None,
         certificates,
@@ -160,7 +171,8 @@ def plan(
     idle = membership.converged and topics.settled and not rotation.under_way
     calm = not actions and idle and not _under_way(intent, rollout, status)
     pace = CALM if calm else _pace(size)
-    return Plan(actions, status, news, pace, memory, rotation.credentials, topics.statuses)
+    credentials = rotation.credentials
+    return Plan(actions, status, news, pace, memory, credentials, topics.statuses, mesh.targets)
 
 
 def _children(
@@ -259,4 +271,5 @@ def _samples(observed: Observed, now: datetime) -> tuple[LoadSample, ...]:
     kept = [s for s in observed.memory.samples if now - s.at <= _SAMPLE_AGE]
     older = [s for s in observed.memory.samples if now - s.at > _SAMPLE_AGE][-1:]
     connects = {p: v.connects for p, v in observed.brokers.items() if v.reachable}
-    return (*older, *kept, LoadSample(now, connects))
+    canaries = observed.mesh.connects if observed.mesh is not None else {}
+    return (*older, *kept, LoadSample(now, connects, canaries))

@@ -62,7 +62,7 @@ def plan_rollout(
     if broken is not None:
         return Rollout(outdated, replace=broken, revisions=revisions)
     if not membership.converged:
-        why = "the nodes are not one cluster"
+        why = membership.held or "the nodes are not one cluster"
         return Rollout(outdated, waiting=why, revisions=revisions)
     return Rollout(outdated, drain=outdated[0], revisions=revisions)
 

@@ -22,6 +22,7 @@ from liveconnect.controller.planner.certificate_report import certificate_rows
 from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.conditions import conditions
 from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.mesh import Mesh
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.rotation import Rotation
 from liveconnect.controller.planner.sizes import Sizes
@@ -34,6 +35,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     observed: Observed,
     size: Sizes,
     membership: Membership,
+    mesh: Mesh,
     rollout: Rollout,
     drain: DrainStatus | None,
     certificates: Certificates,
@@ -52,6 +54,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
             observed,
             size,
             membership,
+            mesh,
             rollout,
             drain,
             certificates,
@@ -64,6 +67,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
         publishers=pools[Pool.PUBLISHER],
         subscribers=subscribers,
         drain=drain,
+        mesh=mesh.shown,
         autoscaling=_autoscaling(observed, size, now),
         endpoints=_endpoints(cluster, names, observed),
         nodes=_nodes(observed, membership),
@@ -99,7 +103,20 @@ def _pool(observed: Observed, size: Sizes, memory: Memory, pool: Pool) -> PoolSt
         connections=sum(v.connections for v in views),
         connectsPerMinute=_rate(memory, {p.name for p in pods}),
         summary=f"{ready}/{desired}",
+        skew=_skew(
+            [
+                observed.brokers[p.name].connections
+                for p in pods
+                if p.ready and p.name in observed.brokers and observed.brokers[p.name].reachable
+            ]
+        ),
     )
+
+
+def _skew(connections: list[int]) -> str:
+    """How unevenly connections are spread."""
+    total = sum(connections)
+    return f"{max(connections) * len(connections) / total:.1f}" if total else ""
 
 
 def _rate(memory: Memory, pods: set[str]) -> int:
@@ -111,7 +128,9 @@ def _rate(memory: Memory, pods: set[str]) -> int:
         for pod in pods & after.connects.keys() & before.connects.keys():
             delta = after.connects[pod] - before.connects[pod]
             total += delta if delta >= 0 else after.connects[pod]
-    return round(total * 60 / seconds) if seconds else 0
+            # The operator's own, which no client made.
+            total -= max(after.canaries.get(pod, 0) - before.canaries.get(pod, 0), 0)
+    return round(max(total, 0) * 60 / seconds) if seconds else 0
 
 
 def _autoscaling(observed: Observed, size: Sizes, now: datetime) -> AutoscalingStatus | None:

@@ -30,7 +30,7 @@ def render(
     names = Names(cluster.name, cluster.namespace, settings.cluster_domain)
     managed = cluster.spec.presence.store.external is None
     rules = own_rules(cluster) if inputs.rules is None else inputs.rules
-    auth = configuration.auth_config(cluster, names, rules)
+    auth = configuration.auth_config(cluster, names, rules, settings.operator_subject)
 
     def label(component: str) -> dict[str, str]:
         pool = Pool(component) if component in set(Pool) else None

@@ -9,6 +9,7 @@ from typing import Any
 from liveconnect.api import operands
 from liveconnect.api.operands import (
     BROKER_TLS_DIRECTORY,
+    CANARY_MOUNTPOINT,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
     PRESENCE_SECRETS,
@@ -39,6 +40,7 @@ from liveconnect.api.v1alpha1 import (
 from liveconnect.common.policy.backends import named_backends, subject_of
 from liveconnect.controller.model.certificate import CERTIFICATE_KEY, PRIVATE_KEY_KEY
 from liveconnect.controller.model.names import (
+    CANARY_PORT,
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
     HOOKS_PORT,
@@ -193,6 +195,8 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
         distribution_ports=DISTRIBUTION_PORTS,
         clustering_port=CLUSTERING_PORT,
         http_port=HTTP_PORT,
+        canary_port=CANARY_PORT,
+        canary_mountpoint=CANARY_MOUNTPOINT,
         listeners=[
             {
                 "type": _TYPES[item.protocol],
@@ -298,13 +302,16 @@ def connects(cluster: Cluster) -> operands.Connects:
     )
 
 
-def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> AuthConfig:
+def auth_config(
+    cluster: Cluster, names: Names, rules: Sequence[StatedRule], canary: str = ""
+) -> AuthConfig:
     """The auth service's file.
 
     Args:
         cluster: the cluster object.
         names: of its children.
         rules: the topic rules in force.
+        canary: subject of the operator, which tries messages between nodes; empty if it does not.
     """
     gateway = Publisher(subject=names.subject(names.gateway), publish=["#"])
     tokens = list(enumerate(cluster.spec.auth.tokens))
@@ -326,6 +333,7 @@ def auth_config(cluster: Cluster, names: Names, rules: Sequence[StatedRule]) -> 
         presence=presence_options(cluster.spec.presence),
         connects=connects(cluster),
         hooks_tls=HooksTls(port=HOOKS_TLS_PORT) if cluster.spec.auth.tls else None,
+        canary=canary or None,
         brokers=broker_access(names),
     )
 

@@ -22,6 +22,8 @@ class RenderSettings:
     """Image of managed presence stores, unless the object names one."""
     cluster_domain: str = "cluster.local"
     operator_version: str
+    operator_subject: str = ""
+    """The operator's own ServiceAccount, `system:serviceaccount:…`; empty when it has no token."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.model.names import (
+    CANARY_PORT,
     CLUSTERING_PORT,
     DISTRIBUTION_PORTS,
     EPMD_PORT,
@@ -121,7 +122,7 @@ def _broker_guards(cluster: Cluster, names: Names) -> list[Guard]:
     spec = cluster.spec
     between = _rule([_brokers(names)], EPMD_PORT, CLUSTERING_PORT, DISTRIBUTION_PORTS)
     asking = [_OPERATOR, _MONITORING, _pods(names.selector("auth"))]
-    common = [between, _rule(asking, HTTP_PORT)]
+    common = [between, _rule(asking, HTTP_PORT), _rule([_OPERATOR], CANARY_PORT)]
     egress = [*_DNS, between, _rule([_pods(names.selector("auth"))], *_hooks_ports(cluster))]
     allowed = spec.publishers.allowedNamespaces
     if allowed is None:

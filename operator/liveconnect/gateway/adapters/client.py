@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from liveconnect.common.mqttstream import Stream
 from liveconnect.gateway.adapters.mqttproperties import mqtt_properties
-from liveconnect.gateway.adapters.stream import Stream
 from liveconnect.gateway.messages import Message
 
 if TYPE_CHECKING:

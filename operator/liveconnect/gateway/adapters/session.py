@@ -21,10 +21,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from liveconnect.api.operands import BrokerTls
 from liveconnect.common.logs import Redacted, get_logger
+from liveconnect.common.mqttstream import Stream
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
 from liveconnect.gateway.adapters.brokertls import tls_context
 from liveconnect.gateway.adapters.client import Client
-from liveconnect.gateway.adapters.stream import Stream
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
     AckTimeoutError,

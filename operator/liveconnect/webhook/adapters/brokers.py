@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from liveconnect.api.operands import BrokerAccess
+from liveconnect.api.operands import CANARY_MOUNTPOINT, BrokerAccess
 from liveconnect.common.clientids import query_value
 from liveconnect.common.jsonerrors import MALFORMED
 
@@ -64,6 +64,7 @@ class Vitals(msgspec.Struct, frozen=True):
 
 class _Session(msgspec.Struct, frozen=True):
     client_id: str
+    mountpoint: str = ""
 
 
 class _Sessions(msgspec.Struct, frozen=True):
@@ -77,6 +78,7 @@ class Holding(msgspec.Struct, frozen=True):
     topic: str
     """The filter, `$share/<group>/` included."""
     is_online: bool
+    mountpoint: str = ""
 
 
 class _Holdings(msgspec.Struct, frozen=True):
@@ -167,7 +169,7 @@ class Brokers:
             raise BrokerUnavailableError(f"{address}: not a member list") from error
 
     async def online(self, address: str, node: str) -> Sequence[str]:
-        """Return the client ids that are connected to a node.
+        """Return the client ids that are connected to a node; the operator's canary is no client.
 
         A row that VerneMQ cannot make within 100 ms is left out without a word: that a client is
         missing here proves nothing before it is missing again.
@@ -180,10 +182,11 @@ class Brokers:
             BrokerUnavailableError: the node does not answer.
         """
         filters = f"--node={quote(node, safe='@')}&--is_online=true"
-        path = f"/api/v1/session/show?--client_id&{filters}&--limit={_MAX_SESSIONS}"
+        path = f"/api/v1/session/show?--client_id&--mountpoint&{filters}&--limit={_MAX_SESSIONS}"
         body = await self._get(address, path, _LIST_SECONDS)
         try:
-            return [row.client_id for row in _decode_sessions(body).table]
+            rows = _decode_sessions(body).table
+            return [row.client_id for row in rows if row.mountpoint != CANARY_MOUNTPOINT]
         except MALFORMED as error:
             raise BrokerUnavailableError(f"{address}: not a session list") from error
 
@@ -200,14 +203,15 @@ class Brokers:
         Raises:
             BrokerUnavailableError: the node does not answer.
         """
-        fields = "--client_id&--topic&--is_online"
+        fields = "--client_id&--mountpoint&--topic&--is_online"
         path = (
             f"/api/v1/session/show?{fields}&--node={quote(node, safe='@')}"
             f"&--limit={_MAX_SESSIONS}&--rowtimeout={_ROW_MS}"
         )
         body = await self._get(address, path, _LIST_SECONDS)
         try:
-            return _decode_holdings(body).table
+            rows = _decode_holdings(body).table
+            return [row for row in rows if row.mountpoint != CANARY_MOUNTPOINT]
         except MALFORMED as error:
             raise BrokerUnavailableError(f"{address}: not a list of subscriptions") from error
 

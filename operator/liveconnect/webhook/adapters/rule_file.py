@@ -64,7 +64,7 @@ class RuleFile:
 
     def _take(self, config: AuthConfig, templates: tuple[RuleTemplate, ...]) -> None:
         self.templates = templates
-        self.policy = Policy(templates, config.publishers)
+        self.policy = Policy(templates, config.publishers, config.canary)
         self.digest = config.rules_digest()
         self.count = len(config.topics)
         RULES.set(self.count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -13,6 +14,7 @@ from e2e.providers.binaries import binary
 from hack.chart import values_yaml
 from hack.install import NAMESPACE
 from hack.values import Values
+from liveconnect.api.operands import AUDIENCE
 from liveconnect.controller.model.selector import LabelSelector
 from liveconnect.controller.settings import ControllerSettings
 from tests.integration.chart.conftest import CHART, objects, of_kind
@@ -40,6 +42,18 @@ def test_the_pod_is_restricted() -> None:
     assert pod["securityContext"]["allowPrivilegeEscalation"] is False
     assert pod["resources"]["requests"]["memory"] == "128Mi"
     assert pod["resources"]["limits"]["memory"] == "256Mi"
+
+
+def test_the_operator_has_a_token_for_the_brokers_where_it_looks_for_it() -> None:
+    pod = container()
+    (mount,) = [m for m in pod["volumeMounts"] if m["name"] == "identity"]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == "identity"]
+    (source,) = volume["projected"]["sources"]
+    token = source["serviceAccountToken"]
+    assert token["audience"] == AUDIENCE
+    assert mount["readOnly"] is True
+    where = Path(mount["mountPath"], token["path"])
+    assert ControllerSettings.model_fields["token_file"].default == where
 
 
 def test_what_the_chart_sets_is_what_the_operator_reads() -> None:

@@ -146,6 +146,18 @@ BAD: list[tuple[str, Any, str, str]] = [
     ),
     (
         "spec.subscribers.listeners",
+        [_LISTENER, {"name": "private", "port": 44054}],
+        "spec.subscribers.listeners[1].port",
+        "the broker itself uses",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [_LISTENER, {"name": "canary", "port": 1884}],
+        "spec.subscribers.listeners[1].name",
+        "the broker's own ports",
+    ),
+    (
+        "spec.subscribers.listeners",
         [{"name": "epmd", "port": 1883}],
         "spec.subscribers.listeners[0].name",
         "choose another name",

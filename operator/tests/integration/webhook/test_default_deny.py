@@ -14,9 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from liveconnect.api.operands import CANARY_MOUNTPOINT, CANARY_TOPIC
 from liveconnect.webhook.contract import AUTH_HOOKS, PRESENCE_HOOKS, Hook
 from tests.contract.webhook.test_bodies import BODIES, JSON
-from tests.integration.webhook.world import ISSUER, Keys, World, device_claims, register_body
+from tests.integration.webhook.world import (
+    ISSUER,
+    OPERATOR,
+    Keys,
+    World,
+    device_claims,
+    register_body,
+)
 
 POOLS = ("subscriber", "publisher")
 NOWHERE = "no/rule/covers/this"
@@ -41,16 +49,17 @@ def tokens(world: World) -> dict[str, str | None]:
         "without a signature": f"{head}.{claims}.",
         "without an end": world.issuer.sign({"iss": ISSUER, "client_id": "phone-1"}),
         "a backend's": world.backend(),
+        "the operator's": world.backend(OPERATOR),
         "an unknown backend's": world.backend("system:serviceaccount:shop:stranger"),
         "too long": "x" * 50_000,
     }
 
 
-def body_of(hook: Hook, token: str | None) -> dict[str, Any]:
+def body_of(hook: Hook, token: str | None, **more: Any) -> dict[str, Any]:
     body = register_body(token, "phone-1", m5=hook.mqtt5)
     topics = [{"topic": NOWHERE, "qos": 0}, {"topic": "#", "qos": 0}]
     message = {"topic": NOWHERE, "qos": 0, "retain": False, "payload": ""}
-    return {**body, **message, "topics": topics}
+    return {**body, **message, "topics": topics, **more}
 
 
 def allows(answer: Any) -> bool:
@@ -76,6 +85,28 @@ def test_every_path_that_lets_somebody_in(world: World) -> None:
         ("auth_on_register", "publisher", "a backend's"),
         ("auth_on_register_m5", "publisher", "a backend's"),
     }
+
+
+def test_the_private_listener_lets_nobody_in_but_the_operator(world: World) -> None:
+    own: dict[str, Any] = {
+        "mountpoint": CANARY_MOUNTPOINT,
+        "topic": CANARY_TOPIC,
+        "topics": [{"topic": CANARY_TOPIC, "qos": 1}],
+    }
+    found = {
+        (hook.value, pool, kind)
+        for hook, pool, (kind, token) in itertools.product(
+            sorted(AUTH_HOOKS), POOLS, tokens(world).items()
+        )
+        if allows(world.service.hook(hook.value, body_of(hook, token, **own), pool=pool).json)
+    }
+    asking = {h.value for h in AUTH_HOOKS if h is not Hook.ON_AUTH_M5}
+    assert found == {(hook, pool, "the operator's") for hook in asking for pool in POOLS}
+    elsewhere = {"mountpoint": CANARY_MOUNTPOINT}
+    operator = tokens(world)["the operator's"]
+    for hook in (Hook.AUTH_ON_PUBLISH, Hook.AUTH_ON_SUBSCRIBE):
+        body = body_of(hook, operator, **elsewhere)
+        assert not allows(world.service.hook(hook.value, body).json)
 
 
 @pytest.mark.parametrize("hook", sorted(Hook))

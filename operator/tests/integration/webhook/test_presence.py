@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from liveconnect.api.operands import CANARY_MOUNTPOINT
 from tests.integration.webhook.world import (
     BACKEND,
     READER,
@@ -35,6 +36,17 @@ def test_online_and_offline(world: World) -> None:
     assert set(view) == {"clientId", "state", "node", "since", "lastSeen", "staleSeconds"}
     assert view["since"].endswith("Z")
     assert view["staleSeconds"] < 5
+
+
+def test_the_operators_canary_is_no_client(world: World) -> None:
+    told = {"mountpoint": CANARY_MOUNTPOINT, "client_id": "demo-subscriber-7"}
+    registered = {**told, "peer_addr": "127.0.0.1", "peer_port": 1, "username": "x"}
+    for hook, body in (("on_register", registered), ("on_client_gone", told)):
+        answer = world.service.hook(hook, body, node="demo-subscriber-7", purpose="presence")
+        assert answer.json == {"result": "ok"}
+    world.service.presence("on_register", "p-canary", "demo-subscriber-7")
+    becomes(world, "p-canary", ("online", "demo-subscriber-7"))
+    assert state(world, "demo-subscriber-7") is None
 
 
 def test_a_take_over_by_another_node_leaves_the_client_online(world: World) -> None:

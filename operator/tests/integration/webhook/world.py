@@ -34,6 +34,7 @@ CONFIG_TOPICS: list[dict[str, Any]] = [
 ]
 BACKEND = "system:serviceaccount:shop:orders"
 READER = "system:serviceaccount:shop:support"
+OPERATOR = "system:serviceaccount:liveconnect-system:liveconnect-operator"
 
 T = TypeVar("T")
 
@@ -322,6 +323,7 @@ def write_config(
         "topics": CONFIG_TOPICS,
         "publishers": [{"subject": BACKEND, "publish": ["orders/#"]}],
         "readers": [READER],
+        "canary": OPERATOR,
         "service_accounts": {
             "jwks_uri": f"{jwks.url}/cluster",
             "token_file": str(token),

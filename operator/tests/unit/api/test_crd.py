@@ -159,7 +159,12 @@ def test_the_columns() -> None:
     assert [c["name"] for c in columns if not c.get("priority")] == [
         "Ready", "Publishers", "Subscribers", "Clients", "Rate", "Age",
     ]  # fmt: skip
-    assert [c["name"] for c in columns if c.get("priority")] == ["Endpoint", "Version", "Message"]
+    assert [c["name"] for c in columns if c.get("priority")] == [
+        "Endpoint",
+        "Version",
+        "Skew",
+        "Message",
+    ]
 
 
 def test_the_definition_is_the_same_every_time() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 from liveconnect.api.v1alpha1 import Cluster
@@ -26,6 +27,7 @@ from liveconnect.controller.model.actions import (
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest, ObjectKey, digest
 from liveconnect.controller.model.marks import mark
+from liveconnect.controller.model.mesh import Delivery, MeshView, Target
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import (
     BrokerView,
@@ -109,6 +111,12 @@ class World:
     """What each node was told to run with."""
     down: set[str] = field(default_factory=set)
     """Pods that do not come up."""
+    mesh: MeshView | None = None
+    """What the canary found; None: there is no canary. An empty view sets it going."""
+    lost: set[tuple[str, str]] = field(default_factory=set)
+    """Pods between which no messages get."""
+    untried: dict[str, str] = field(default_factory=dict)
+    """Pods that do not let the canary in, and why."""
     log: list[Action] = field(default_factory=list)
     plan: Plan | None = None
 
@@ -165,6 +173,7 @@ class World:
             },
             status=self.status,
             memory=self.memory,
+            mesh=self.mesh,
         )
 
     def step(self) -> Plan:
@@ -176,8 +185,25 @@ class World:
             self.log.append(action)
             self.act(action)
         self.now += timedelta(seconds=1)
+        if self.mesh is not None:
+            self.mesh = self.tried(made.targets)
         self.live()
         return made
+
+    def tried(self, targets: tuple[Target, ...]) -> MeshView:
+        """One round of the canary; a client before the join would make a node unjoinable."""
+        assert self.mesh is not None
+        for target in targets:
+            assert len(self.disks[target.pod].members) > 1, "non_empty_node"
+            assert target.pod not in self.suspended
+        lives = {target.life for target in targets}
+        pairs = {p: d for p, d in self.mesh.pairs.items() if lives >= set(p)}
+        for a, b in permutations(targets, 2):
+            if not {a.pod, b.pod} & self.untried.keys():
+                took = None if (a.pod, b.pod) in self.lost else 0.004
+                pairs[a.life, b.life] = Delivery(self.now, took)
+        faults = {t.life: self.untried[t.pod] for t in targets if t.pod in self.untried}
+        return MeshView(pairs=pairs, faults=faults)
 
     def act(self, action: Action) -> None:  # noqa: C901 - one case for each action
         match action:

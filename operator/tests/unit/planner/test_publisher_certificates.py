@@ -126,7 +126,10 @@ def test_with_tls_there_is_no_plain_way_in() -> None:
     conf = children["ConfigMap", "demo-publisher"]["data"]["vernemq.conf"].splitlines()
     assert "listener.ssl.mqtts = 0.0.0.0:8883" in conf
     assert "listener.ssl.mqtts.require_certificate = on" in conf
-    assert not [line for line in conf if line.startswith("listener.tcp.")]
+    plain = [line for line in conf if line.startswith("listener.tcp.")]
+    # The operator's own, which lets nobody else in and is a world of its own.
+    assert not [line for line in plain if not line.startswith("listener.tcp.canary")]
+    assert "listener.tcp.canary.mountpoint = liveconnect-canary" in plain
     ports = children["Service", "demo-publisher"]["spec"]["ports"]
     assert [port["port"] for port in ports] == [8883]
     rules = children["NetworkPolicy", "demo-publisher"]["spec"]["ingress"]

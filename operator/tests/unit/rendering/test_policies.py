@@ -104,6 +104,8 @@ REACHABLE: list[tuple[str, int, set[str]]] = [
       for pool in ("publisher", "subscriber") for port in (4369, 44053, 9100, 9109)),
     ("publisher", 8888, {"operator", "monitor", "auth"}),
     ("subscriber", 8888, {"operator", "monitor", "auth"}),
+    ("publisher", 44054, {"operator"}),
+    ("subscriber", 44054, {"operator"}),
     ("publisher", 1883, {"gateway", "shop"}),
     ("auth", 8081, {"publisher", "subscriber"}),
     ("auth", 8080, {"crm", "gateway", "monitor"}),
