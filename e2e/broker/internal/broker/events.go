@@ -42,6 +42,11 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	} else {
 		b.Counters.Connects4.Add(1)
 	}
+	if pk.Properties.AuthenticationMethod != "" {
+		// on_auth_m5 has no answer that VerneMQ would take (docs/adr/0014).
+		reset(cl)
+		return errRefused
+	}
 	if pk.Connect.ClientIdentifier == "" {
 		cl.ID = "anon-" + cl.ID
 	}
@@ -85,6 +90,12 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		}))
 	}
 	return nil
+}
+
+// OnAuthPacket is AUTH, in a session that named no method: there are no others.
+func (e *events) OnAuthPacket(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	reset(cl)
+	return pk, errRefused
 }
 
 // refuse gives code 5 or 0x86, or nothing at all where VerneMQ's session crashes.

@@ -147,6 +147,18 @@ def eventually(predicate: Callable[[], Any], within: float = 10.0) -> Any:
     raise AssertionError(f"not within {within} s; last: {last!r}")
 
 
+def connect_packet(level: int, client_id: str, properties: bytes = b"") -> bytes:
+    """CONNECT by hand (MQTT 3.1.1, section 3.1); the properties, encoded, are for level 5."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("!H", len(value)) + value.encode()
+
+    more = bytes([len(properties)]) + properties if level == 5 else b""
+    body = (text("MQTT") + bytes([level, 0x82]) + struct.pack("!H", 60) + more
+            + text(client_id) + text("user"))  # fmt: skip
+    return bytes([0x10, len(body)]) + body
+
+
 def connack(
     address: str,
     level: int,
@@ -155,8 +167,9 @@ def connack(
     *,
     port: int = 1883,
     before: bytes = b"",
+    properties: bytes = b"",
 ) -> int | None:
-    """CONNECT by hand (MQTT 3.1.1, section 3.1): the CONNACK's code, None for a reset.
+    """The code of the CONNACK that a CONNECT gets, None for a reset.
 
     Args:
         address: Of the node.
@@ -165,16 +178,10 @@ def connack(
         wait: Longest time for the answer (seconds).
         port: Of the listener.
         before: What a load balancer sends first.
+        properties: Of the CONNECT, encoded; for level 5.
     """
-
-    def text(value: str) -> bytes:
-        return struct.pack("!H", len(value)) + value.encode()
-
-    properties = b"\x00" if level == 5 else b""
-    body = (text("MQTT") + bytes([level, 0x82]) + struct.pack("!H", 60) + properties
-            + text(client_id) + text("user"))  # fmt: skip
     with socket.create_connection((address, port), timeout=wait) as wire:
-        wire.sendall(before + bytes([0x10, len(body)]) + body)
+        wire.sendall(before + connect_packet(level, client_id, properties))
         try:
             answer = wire.recv(64)
         except ConnectionResetError:

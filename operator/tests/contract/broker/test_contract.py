@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.contract.broker.hookserver import Answer, HookServer
-from tests.contract.broker.node import KEY, Node, connack, eventually
+from tests.contract.broker.node import KEY, Node, connack, connect_packet, eventually
 
 RECORDINGS = Path(__file__).parent / "recordings"
 WEBHOOKS = Path(__file__).parents[1] / "webhook" / "recordings"
@@ -74,6 +76,24 @@ def test_every_recorded_answer_gives_the_recorded_connack(node: Node, hooks: Hoo
         if (got := connack(node.address, level, f"c{number}")) != expected:
             wrong.append((case["answer"], case["mqtt"], got, expected))
     assert not wrong
+
+
+METHOD = b"\x15\x00\x05token" + b"\x16\x00\x05tok-2"
+"""Authentication method and data, as in `on-auth-m5-by-answer.json`."""
+
+
+def test_who_names_an_authentication_method_is_reset(node: Node, hooks: HookServer) -> None:
+    assert connack(node.address, 5, "method", properties=METHOD) is None
+    assert hooks.hooks("method") == []
+
+
+def test_auth_ends_a_session_that_named_no_method(node: Node) -> None:
+    with socket.create_connection((node.address, 1883), timeout=8) as wire:
+        wire.sendall(connect_packet(5, "plain"))
+        assert wire.recv(64)[3] == 0
+        wire.sendall(b"\xf0" + bytes([len(METHOD) + 2, 0x19, len(METHOD)]) + METHOD)
+        with pytest.raises(ConnectionResetError):
+            wire.recv(64)
 
 
 def test_hook_bodies_have_the_recorded_fields(node: Node, hooks: HookServer) -> None:
