@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveconnect.webhook.contract import (
+    MOST_MESSAGE_BYTES,
     Hook,
     HookBodyError,
     PublishBody,
     RegisterBody,
     SubscribeBody,
+    longest_body,
     parse_body,
 )
 
@@ -134,3 +136,14 @@ def test_noise_is_refused(raw: bytes, hook: Hook) -> None:
 
 def _recorded(hook: str) -> bytes:
     return json.dumps(BODIES[hook]["body"]).encode()
+
+
+@given(size=st.integers(0, MOST_MESSAGE_BYTES), bound=st.integers(0, 2 * MOST_MESSAGE_BYTES))
+def test_what_the_brokers_take_is_read(size: int, bound: int) -> None:
+    """With the longest token and topic, a client id that is escaped, and the payload in base64."""
+    body = {**BODIES["auth_on_publish_m5"]["body"], "payload": ""}
+    body |= {"username": "t" * 16_384, "topic": "t" * 65_535, "client_id": "\u0001" * 100}
+    length = len(json.dumps(body).encode()) + (size + 2) // 3 * 4
+    if size <= (bound or MOST_MESSAGE_BYTES):
+        assert length <= longest_body(bound)
+    assert longest_body(bound) <= longest_body(0) < 2 * MOST_MESSAGE_BYTES
