@@ -209,7 +209,7 @@ class AuthConfig(ApiModel):
     connects: Connects = Connects()
     """How fast devices are let in when many come at once."""
     max_message_bytes: int = 65536
-    """Largest MQTT message that the brokers take, for they ask about each; 0: they know no bound."""
+    """Largest MQTT message that the brokers take, and so ask about; 0: they know no bound."""
     hooks_tls: HooksTls | None = None
     """Certificate of the hooks' TLS port; there is none when not set."""
     brokers: BrokerAccess | None = None

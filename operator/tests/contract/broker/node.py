@@ -167,7 +167,6 @@ def connack(
     *,
     port: int = 1883,
     before: bytes = b"",
-    properties: bytes = b"",
 ) -> int | None:
     """The code of the CONNACK that a CONNECT gets, None for a reset.
 
@@ -178,12 +177,22 @@ def connack(
         wait: Longest time for the answer (seconds).
         port: Of the listener.
         before: What a load balancer sends first.
-        properties: Of the CONNECT, encoded; for level 5.
     """
-    with socket.create_connection((address, port), timeout=wait) as wire:
-        wire.sendall(before + connect_packet(level, client_id, properties))
+    answer = reply((address, port), before + connect_packet(level, client_id), wait)
+    return answer[3] if answer else None
+
+
+def reply(where: tuple[str, int], sent: bytes, wait: float = 8.0) -> bytes | None:
+    """What a node answers to the first bytes of a connection, None for a reset.
+
+    Args:
+        where: Its listener.
+        sent: The bytes.
+        wait: Longest time for the answer (seconds).
+    """
+    with socket.create_connection(where, timeout=wait) as wire:
+        wire.sendall(sent)
         try:
-            answer = wire.recv(64)
+            return wire.recv(64)
         except ConnectionResetError:
             return None
-    return answer[3] if answer else None

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.contract.broker.hookserver import Answer, HookServer
-from tests.contract.broker.node import KEY, Node, connack, connect_packet, eventually
+from tests.contract.broker.node import KEY, Node, connack, connect_packet, eventually, reply
 
 RECORDINGS = Path(__file__).parent / "recordings"
 WEBHOOKS = Path(__file__).parents[1] / "webhook" / "recordings"
@@ -83,7 +83,7 @@ METHOD = b"\x15\x00\x05token" + b"\x16\x00\x05tok-2"
 
 
 def test_who_names_an_authentication_method_is_reset(node: Node, hooks: HookServer) -> None:
-    assert connack(node.address, 5, "method", properties=METHOD) is None
+    assert reply((node.address, 1883), connect_packet(5, "method", METHOD)) is None
     assert hooks.hooks("method") == []
 
 

@@ -230,7 +230,7 @@ def test_no_recorded_line_is_left_out() -> None:
 
 
 #: What the odd inputs are when they reach a hook (webhooks.md); the others end at the broker.
-REACHES = {
+REACHES: dict[str, dict[str, Any]] = {
     "user name with quotes": {"username": 'to"ken'},
     "user name 8 KiB": {"username": "x" * 8 * 1024},
     "user name 60 KiB": {"username": "x" * 60 * 1024},
@@ -253,7 +253,7 @@ def test_an_input_line(name: str) -> None:
         assert not any(name.startswith(known) for known in REACHES if "empty" not in known)
         return
     (odd,) = [REACHES[known] for known in REACHES if name.startswith(known)]
-    body = {
+    body: dict[str, Any] = {
         "peer_addr": "127.0.0.1", "peer_port": 1, "mountpoint": "", "client_id": "phone",
         "username": "t", "password": None, "clean_session": True, **odd,
     }  # fmt: skip

@@ -20,7 +20,7 @@ from liveconnect.common.server import Limits as ServerLimits
 from liveconnect.common.server import Response
 from liveconnect.common.server.connection import Connection
 from liveconnect.controller.model.names import Names
-from liveconnect.controller.model.names import Pool as BrokerPool
+from liveconnect.controller.model.observed import Pool as BrokerPool
 from liveconnect.controller.rendering import configuration
 from liveconnect.controller.rendering.configuration import DEFAULT_OPTIONS, hooks
 from liveconnect.webhook.contract import (
