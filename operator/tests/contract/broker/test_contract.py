@@ -14,6 +14,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.contract.broker.hookserver import Answer, HookServer
 from tests.contract.broker.node import KEY, Node, connack, connect_packet, eventually, reply
@@ -131,6 +132,38 @@ def test_topics_are_asked_in_reverse_and_codes_count_by_position(
     body = next(a.body for a in hooks.asked if a.hook == "auth_on_subscribe")
     assert [t["topic"] for t in body["topics"]] == ["f/3", "f/2", "f/1"]
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("answered", "own_messages"),
+    [({}, 1), ({"no_local": False}, 1), ({"no_local": True}, 0)],
+)
+def test_a_subscription_has_the_options_of_the_answer(
+    node: Node, hooks: HookServer, answered: dict[str, bool], own_messages: int
+) -> None:
+    """Seen at VerneMQ 2.1.2: what the answer leaves out is a default, whatever was asked for."""
+    topics = [{"topic": "plain", "qos": 1}, {"topic": "f/1", "qos": 1, **answered}]
+    answer = json.dumps({"result": "ok", "modifiers": {"topics": topics}})
+    hooks.answers["auth_on_subscribe_m5"] = Answer(answer)
+    got: list[str] = []
+    phone = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="options", protocol=mqtt.MQTTv5)
+    phone.username_pw_set("token")
+    phone.on_message = lambda _c, _u, message: got.append(message.topic)
+    phone.connect(node.address, 1883)
+    phone.loop_start()
+    asked = SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True, retainHandling=2)
+    phone.subscribe([("f/1", asked), ("plain", SubscribeOptions(qos=1))])
+    eventually(lambda: "auth_on_subscribe_m5" in hooks.hooks("options"))
+    (body,) = [one.body for one in hooks.asked if one.hook == "auth_on_subscribe_m5"]
+    assert body["topics"][1] == {
+        "topic": "f/1", "qos": 1, "no_local": True, "rap": True, "retain_handling": "dont_send"
+    }  # fmt: skip
+    for topic in ("f/1", "plain"):
+        phone.publish(topic, b"x", 1).wait_for_publish(5)
+    eventually(lambda: "plain" in got)
+    assert got.count("f/1") == own_messages
+    phone.disconnect()
+    phone.loop_stop()
 
 
 def test_an_empty_topic_list_grants_everything(node: Node, hooks: HookServer) -> None:

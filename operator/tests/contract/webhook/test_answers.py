@@ -76,6 +76,29 @@ def test_subscribe_311_answers_every_topic_in_its_place(
     }
 
 
+OPTIONS = st.builds(
+    SubscribeTopic,
+    topic=st.sampled_from(["a", "b/#"]),
+    qos=st.integers(0, 2),
+    no_local=st.booleans(),
+    rap=st.booleans(),
+    retain_handling=st.sampled_from(["send_retain", "send_if_new_sub", "dont_send"]),
+)
+DEFAULTS = {"no_local": False, "rap": False, "retain_handling": "send_retain"}
+"""What VerneMQ takes for what is left out (`normalize_sub_topics`)."""
+
+
+@given(topic=OPTIONS, qos=st.integers(0, 2))
+def test_a_granted_subscription_keeps_its_options(topic: SubscribeTopic, qos: int) -> None:
+    (entry,) = json.loads(subscribe_answer([topic], [qos], mqtt5=True))["modifiers"]["topics"]
+    asked = {name: getattr(topic, name) for name in DEFAULTS}
+    assert DEFAULTS | entry == {**asked, "topic": topic.topic, "qos": qos}
+    (refused,) = json.loads(subscribe_answer([topic], [None], mqtt5=True))["modifiers"]["topics"]
+    assert refused == {"topic": topic.topic, "qos": 135}
+    (old,) = json.loads(subscribe_answer([topic], [qos], mqtt5=False))["topics"]
+    assert old == {"topic": topic.topic, "qos": qos}
+
+
 @given(topics=TOPICS)
 def test_subscribe_5_answers_in_modifiers_and_never_with_128(
     topics: list[tuple[SubscribeTopic, int | None]],

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,15 @@ def test_what_decisions_need_is_read() -> None:
     publish = parse_body(Hook.AUTH_ON_PUBLISH_M5, _recorded("auth_on_publish_m5"))
     assert isinstance(publish, PublishBody)
     assert (publish.topic, publish.qos, publish.retain) == ("orders/5/s", 1, False)
+
+
+@pytest.mark.parametrize("version", ["2.1.2", "2.2.0"])
+def test_the_options_of_a_subscription_are_read(version: str) -> None:
+    raw = next(r for v, hook, r in TOURS if (v, hook) == (version, "auth_on_subscribe_m5"))
+    parsed = parse_body(Hook.AUTH_ON_SUBSCRIBE_M5, raw.encode())
+    assert isinstance(parsed, SubscribeBody)
+    assert [msgspec.structs.asdict(topic) for topic in parsed.topics] == json.loads(raw)["topics"]
+    assert json.loads(raw)["topics"][0]["retain_handling"] == "send_if_new_sub"
 
 
 def test_no_body_prints_its_user_name() -> None:
