@@ -96,6 +96,7 @@ var commands = map[string]command{
 	"listener/stop":              stopListener,
 	"session/show":               showSessions,
 	"session/disconnect":         disconnect,
+	"session/reauthorize":        reauthorize,
 	"session/disconnect/batch":   disconnectBatch,
 	"session/disconnect/clients": disconnectClients,
 	"webhooks/show":              showWebhooks,
@@ -230,6 +231,13 @@ func disconnect(a *api, q url.Values) (int, any) {
 		a.node.Disconnect(id, cleanup)
 	}
 	return text("Done")
+}
+
+func reauthorize(a *api, q url.Values) (int, any) {
+	if a.broker.Reauthorize(q.Get("username"), q.Get("client-id")) {
+		return text("Done")
+	}
+	return text("Unchanged")
 }
 
 func disconnectClients(a *api, q url.Values) (int, any) {

@@ -235,6 +235,22 @@ class Brokers:
             return None
         return Session(rows[0].user or "", tuple(row.topic for row in rows))
 
+    async def reauthorize(self, address: str, client_id: str, user: str) -> None:
+        """Have a client's subscriptions asked about anew, one by one; the refused ones end.
+
+        *Done* and *Unchanged* prove little: the hooks may have met a replica with older rules.
+
+        Args:
+            address: any node's.
+            client_id: the client.
+            user: the user name that the hooks are given; need not be the session's.
+
+        Raises:
+            BrokerUnavailableError: the node does not answer, or does not take the command.
+        """
+        named = f"username={quote(user, safe='')}&client-id={quote(client_id, safe='')}"
+        await self._get(address, f"/api/v1/session/reauthorize?{named}", _COMMAND_SECONDS)
+
     async def disconnect(self, address: str, client_id: str, *, cleanup: bool = False) -> None:
         """End a client's connection, on whatever node it is.
 

@@ -45,7 +45,9 @@ def subscribe_answer(
         granted: for each of them, by position, the granted QoS or None for a refusal.
         mqtt5: which version's shape and codes are used.
     """
-    if not topics or len(topics) != len(granted):
+    if not topics or len(topics) != len(granted) or all(qos is None for qos in granted):
+        # To the client it is the same; and `session reauthorize` takes a subscription away for a
+        # refusal only: one that is answered with 128 or 135 it keeps, with that as its QoS.
         return REFUSED
     pairs = zip(topics, granted, strict=True)
     if mqtt5:
