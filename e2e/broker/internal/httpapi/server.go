@@ -338,12 +338,16 @@ func pick(fields map[string]any, q url.Values) (map[string]any, bool) {
 			row[name] = value
 			continue
 		}
+		wanted := values[0]
+		if name == "client_id" && !strings.HasPrefix(wanted, "~") {
+			wanted, _ = clientID(wanted)
+		}
 		shown := strings.Trim(string(mustJSON(value)), `"`)
 		if pattern, isRegex := strings.CutPrefix(values[0], "~"); isRegex {
 			if matched, err := regexp.MatchString("^(?:"+pattern+")$", shown); err != nil || !matched {
 				return nil, false
 			}
-		} else if shown != values[0] {
+		} else if shown != wanted {
 			return nil, false
 		}
 	}

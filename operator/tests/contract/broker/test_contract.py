@@ -173,6 +173,24 @@ def test_an_empty_topic_list_grants_everything(node: Node, hooks: HookServer) ->
     client.close()
 
 
+def test_reauthorized_subscriptions_are_asked_one_by_one_and_the_refused_end(
+    node: Node, hooks: HookServer
+) -> None:
+    """Seen at VerneMQ 2.1.2; an id is named in UTF-8 here, and in Latin-1 to `session/show`."""
+    client = Client(node, "gerät")
+    assert client.subscribe(("a", 1), ("b", 1)) == [1, 1]
+    hooks.answers["auth_on_subscribe"] = Answer('{"result":{"error":"not_allowed"}}')
+    hooks.asked.clear()
+    named = "username=anybody&client-id=ger%C3%A4t"
+    assert node.api(f"session/reauthorize?{named}") == {"type": "text", "text": "Done"}
+    assert [len(one.body["topics"]) for one in hooks.asked] == [1, 1]
+    assert {one.body["username"] for one in hooks.asked} == {"anybody"}
+    assert node.api("session/show?--topic&--client_id=ger%E4t")["table"] == []
+    assert node.api(f"session/reauthorize?{named}")["text"] == "Unchanged"
+    assert client.connected
+    client.close()
+
+
 def test_a_same_node_take_over_ends_the_old_session_first(node: Node, hooks: HookServer) -> None:
     old = Client(node, "twin")
     new = Client(node, "twin")

@@ -75,6 +75,15 @@ def test_who_holds_what_was_withdrawn_loses_it_and_nothing_else(stage: Stage) ->
     assert all(phone.connected() for phone in (*concerned, shared, others, silent))
 
 
+@pytest.mark.parametrize("name", ["gerät", "a+b c", "手机", "true", "~x"])
+def test_whatever_the_client_is_called(stage: Stage, name: str) -> None:
+    """VerneMQ reads some ids in Latin-1 only, and some as no text: nobody goes on for that."""
+    a_phone(stage, name, "orders/42/+/status")
+    state(stage, DEVICES)
+    eventually(lambda: not held(stage, name), within=WITHIN)
+    eventually(lambda: rounds(stage, "clean"), within=WITHIN)
+
+
 def test_by_the_claims_of_each(stage: Stage) -> None:
     """The rule is replaced by one that covers the subscriptions of some."""
     mine = a_phone(stage, "mine", "orders/42/+/status", sub="42", tenant="42")
@@ -133,6 +142,7 @@ def test_what_was_withdrawn_while_the_service_was_away_is_found_at_its_start(
     stage.restart()
     eventually(lambda: not held(stage, "phone"), within=WITHIN)
     assert phone.connected()
+    assert other.connected()
     assert held(stage, "other") == {"devices/other/#"}
 
 
