@@ -229,9 +229,7 @@ class Recheck:
         if isinstance(identity, TokenFault) and identity in NEWS_MAY_HELP:
             raise BrokerUnavailableError(f"a token cannot be verified now: {identity.value}")
         topics = [SubscribeTopic(topic, 0) for topic in session.topics]
-        decision = self._rules.policy.subscribe(
-            Pool.SUBSCRIBER, client_id, identity, topics
-        )
+        decision = self._rules.policy.subscribe(Pool.SUBSCRIBER, client_id, identity, topics)
         if isinstance(decision, Refused):
             return False
         return not any(isinstance(grant, Refused) for grant in decision.granted)
