@@ -214,6 +214,8 @@ class AuthConfig(ApiModel):
     """How presence is kept and told."""
     connects: Connects = Connects()
     """How fast devices are let in when many come at once."""
+    max_message_bytes: int = 65536
+    """Largest MQTT message that the brokers take, and so ask about; 0: they know no bound."""
     hooks_tls: HooksTls | None = None
     """Certificate of the hooks' TLS port; there is none when not set."""
     canary: str | None = None

@@ -10,10 +10,10 @@ from typing import Final
 
 import aiohttp
 
-from liveconnect.api.operands import AuthConfig, HooksTls
+from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
-from liveconnect.common.server import HttpServer, Operations
+from liveconnect.common.server import HttpServer, Limits, Operations
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.adapters.brokers import Brokers
@@ -23,6 +23,7 @@ from liveconnect.webhook.bearer import Bearers
 from liveconnect.webhook.changestream import ChangeStream
 from liveconnect.webhook.clientroutes import ClientRoutes
 from liveconnect.webhook.clients import Clients
+from liveconnect.webhook.contract import longest_body
 from liveconnect.webhook.gate import Gate
 from liveconnect.webhook.hooks import AuthHooks, PresenceHooks
 from liveconnect.webhook.identities import Identities
@@ -99,7 +100,7 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
             certificate = HooksCertificate(config.hooks_tls) if config.hooks_tls else None
             if certificate is not None:
                 background.append(tasks.create_task(certificate.follow()))
-            await _listen(routes, draining, settings, config.hooks_tls, certificate)
+            await _listen(routes, draining, settings, config, certificate)
             await presence.queue.flush(_FLUSH_SECONDS)
             for task in background:
                 task.cancel()
@@ -110,20 +111,21 @@ async def _listen(
     routes: Routes,
     draining: Draining,
     settings: WebhookSettings,
-    tls: HooksTls | None,
+    config: AuthConfig,
     certificate: HooksCertificate | None,
 ) -> None:
     """Serve on one port, on two or on three until drained."""
+    limits = Limits(body_bytes=longest_body(config.max_message_bytes))
     if settings.hooks_port is None:
-        served = [HttpServer(routes, draining).serve(settings)]
+        served = [HttpServer(routes, draining, limits).serve(settings)]
     else:
         served = [
             HttpServer(clients_only(routes), draining).serve(settings),
-            HttpServer(hooks_only(routes), draining).serve(settings, settings.hooks_port),
+            HttpServer(hooks_only(routes), draining, limits).serve(settings, settings.hooks_port),
         ]
-    if tls is not None and certificate is not None:
-        hooks = HttpServer(hooks_only(routes), draining)
-        served.append(hooks.serve(settings, tls.port, certificate.context))
+    if config.hooks_tls is not None and certificate is not None:
+        hooks = HttpServer(hooks_only(routes), draining, limits)
+        served.append(hooks.serve(settings, config.hooks_tls.port, certificate.context))
     await asyncio.gather(*served)
 
 

@@ -1,9 +1,10 @@
-"""Subscriptions that the rules no longer cover end, with the sessions that hold them.
+"""Subscriptions that the rules no longer cover end; where need be, with their sessions.
 
 VerneMQ asks about a filter once, when it is subscribed to; a stored session keeps it for days and
 over reconnects. So when a rule was withdrawn, the brokers are asked who subscribes to what it may
-have granted, and each of these is judged anew as if it asked now. Whoever may not ends, stored
-session included: otherwise the next connect would bring the subscription back (docs/adr/0020).
+have granted, and each of these is judged anew as if it asked now. Who is connected stays connected
+and loses the subscription. Whoever still holds it in the next round, or is not there to be judged,
+ends, stored session included: the next connect would bring it back (docs/adr/0020).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from liveconnect.webhook.adapters.brokers import (
     Brokers,
     BrokerUnavailableError,
     Holding,
+    Session,
     can_be_asked,
 )
 from liveconnect.webhook.adapters.rule_file import RuleFile
@@ -46,6 +48,10 @@ _ENDS_PER_SECOND: Final = 100
 """Whoever is ended comes back at once."""
 _NOTE: Final = "rules"
 
+REAUTHORIZED: Final = Counter(
+    "liveconnect_webhook_recheck_reauthorized_total",
+    "Live sessions whose subscriptions were asked about anew while their connection went on.",
+)
 ENDED: Final = Counter(
     "liveconnect_webhook_recheck_ended_total",
     "Sessions ended because the rules no longer cover one of their subscriptions.",
@@ -93,6 +99,7 @@ class Recheck:
         self._clock = clock
         self._earlier: list[RuleTemplate] | None = list(rules.templates)
         self._due = asyncio.Event()
+        self._reauthorized: set[str] = set()
         rules.on_change(self._changed)
 
     def _changed(self, _policy: Policy) -> None:
@@ -142,6 +149,7 @@ class Recheck:
             # *Done* proves nothing: the next round finds nobody, or ends them again.
             ROUNDS.labels("ended").inc()
             return False
+        self._reauthorized.clear()
         if self._earlier is earlier and self._rules.templates is current:
             self._earlier = list(current)
             await self._note(current)
@@ -155,7 +163,7 @@ class Recheck:
             _log.info("the rechecked rules could not be noted", reason=str(error))
 
     async def _end_refused(self, narrowing: Narrowing) -> int:
-        """End whoever holds what it may not; how many.
+        """End what is held and may not be; how many held it.
 
         Raises:
             BrokerUnavailableError: somebody could not be judged or ended.
@@ -168,11 +176,8 @@ class Recheck:
             if self._brokers.pod_of(node.node) is None:
                 continue
             for holding in await self._suspects(node.address, node.node, narrowing):
-                if await self._may_keep(node.address, holding):
+                if not await self._judge(node.address, holding):
                     continue
-                await self._brokers.disconnect(node.address, holding.client_id, cleanup=True)
-                _log.info("session ended: a rule was withdrawn", client_id=holding.client_id)
-                ENDED.inc()
                 ended += 1
                 if ended % _ENDS_PER_SECOND == 0:
                     await asyncio.sleep(1.0)
@@ -187,20 +192,44 @@ class Recheck:
                 held[one.client_id] = one
         return tuple(held.values())
 
-    async def _may_keep(self, address: str, holding: Holding) -> bool:
+    async def _judge(self, address: str, holding: Holding) -> bool:
+        """Take from a client what it may not have; whether that was anything."""
+        client_id = holding.client_id
+        if not holding.is_online or not can_be_asked(client_id):
+            # nobody knows what its next token will say, or what it says now
+            await self._end(address, client_id)
+            return True
+        session = await self._brokers.session(address, client_id)
+        if session is None or await self._may_keep(client_id, session):
+            return False  # one that has gone subscribes by the rules in force
+        if client_id in self._reauthorized:
+            await self._end(address, client_id)
+        else:
+            await self._reauthorize(address, client_id, session.user)
+        return True
+
+    async def _reauthorize(self, address: str, client_id: str, user: str) -> None:
+        self._reauthorized.add(client_id)
+        try:
+            await self._brokers.reauthorize(address, client_id, user)
+        except BrokerUnavailableError as error:
+            # such as a token that is too long for a URL: the next round ends the session
+            _log.info("a session could not be reauthorized", client_id=client_id, reason=str(error))
+        else:
+            REAUTHORIZED.inc()
+
+    async def _end(self, address: str, client_id: str) -> None:
+        await self._brokers.disconnect(address, client_id, cleanup=True)
+        _log.info("session ended: a rule was withdrawn", client_id=client_id)
+        ENDED.inc()
+
+    async def _may_keep(self, client_id: str, session: Session) -> bool:
         """Whether the rules in force cover all that a client has subscribed to."""
-        if not holding.is_online or not can_be_asked(holding.client_id):
-            return False  # nobody knows what its next token will say, or what it says now
-        session = await self._brokers.session(address, holding.client_id)
-        if session is None:
-            return True  # it has gone; its next SUBSCRIBE is decided by the rules in force
         identity = await self._identities.check_with_news(session.user, self._clock())
         if isinstance(identity, TokenFault) and identity in NEWS_MAY_HELP:
             raise BrokerUnavailableError(f"a token cannot be verified now: {identity.value}")
         topics = [SubscribeTopic(topic, 0) for topic in session.topics]
-        decision = self._rules.policy.subscribe(
-            Pool.SUBSCRIBER, holding.client_id, identity, topics
-        )
+        decision = self._rules.policy.subscribe(Pool.SUBSCRIBER, client_id, identity, topics)
         if isinstance(decision, Refused):
             return False
         return not any(isinstance(grant, Refused) for grant in decision.granted)

@@ -81,7 +81,13 @@ func publishBody(cl *mqtt.Client, topic string, payload []byte, qos byte, retain
 func subscribeBody(cl *mqtt.Client, filters packets.Subscriptions) body {
 	topics := make([]body, 0, len(filters))
 	for i := len(filters) - 1; i >= 0; i-- {
-		topics = append(topics, body{"topic": filters[i].Filter, "qos": filters[i].Qos})
+		topic := body{"topic": filters[i].Filter, "qos": filters[i].Qos}
+		if cl.Properties.ProtocolVersion == 5 {
+			topic["no_local"] = filters[i].NoLocal
+			topic["rap"] = filters[i].RetainAsPublished
+			topic["retain_handling"] = retainHandlings[filters[i].RetainHandling%3]
+		}
+		topics = append(topics, topic)
 	}
 	mountpoint, clientID := outside(cl.ID)
 	b := body{"username": username(cl), "mountpoint": mountpoint, "client_id": clientID, "topics": topics}
@@ -89,6 +95,18 @@ func subscribeBody(cl *mqtt.Client, filters packets.Subscriptions) body {
 		b["properties"] = body{}
 	}
 	return b
+}
+
+// retainHandlings are the words for MQTT 5's numbers.
+var retainHandlings = [...]string{"send_retain", "send_if_new_sub", "dont_send"}
+
+func retainHandling(word string) byte {
+	for number, known := range retainHandlings {
+		if word == known {
+			return byte(number)
+		}
+	}
+	return 0
 }
 
 func properties(p packets.Properties) body {

@@ -234,6 +234,30 @@ func (b *Broker) Disconnect(clientID string, cleanup bool) {
 	}
 }
 
+// Reauthorize asks about each subscription of a session of this node by itself, as the user that is
+// named; refused ones are taken away, and the connection goes on (seen at VerneMQ 2.1.2, which does
+// it for every node's sessions). It tells whether that changed anything.
+func (b *Broker) Reauthorize(user, clientID string) bool {
+	cl, ok := b.server.Clients.Get(clientID)
+	if !ok {
+		return false
+	}
+	changed := false
+	for filter, sub := range cl.State.Subscriptions.GetAll() {
+		ask := subscribeBody(cl, packets.Subscriptions{sub})
+		ask["username"] = user
+		if _, err := b.Webhooks.Ask("auth_on_subscribe"+suffix(cl), ask); err == nil {
+			continue
+		}
+		if b.server.Topics.Unsubscribe(filter, cl.ID) {
+			atomic.AddInt64(&b.server.Info.Subscriptions, -1)
+		}
+		cl.State.Subscriptions.Delete(filter)
+		changed = true
+	}
+	return changed
+}
+
 func (b *Broker) cut(cl *mqtt.Client) {
 	if !cl.Closed() {
 		_ = b.server.DisconnectClient(cl, packets.ErrAdministrativeAction)

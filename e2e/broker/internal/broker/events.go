@@ -42,6 +42,11 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	} else {
 		b.Counters.Connects4.Add(1)
 	}
+	if pk.Properties.AuthenticationMethod != "" {
+		// on_auth_m5 has no answer that VerneMQ would take (docs/adr/0014).
+		reset(cl)
+		return errRefused
+	}
 	if pk.Connect.ClientIdentifier == "" {
 		cl.ID = "anon-" + cl.ID
 	}
@@ -86,6 +91,12 @@ func (e *events) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		}))
 	}
 	return nil
+}
+
+// OnAuthPacket is AUTH, in a session that named no method: there are no others.
+func (e *events) OnAuthPacket(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	reset(cl)
+	return pk, errRefused
 }
 
 // refuse gives code 5 or 0x86, or nothing at all where VerneMQ's session crashes.
@@ -210,7 +221,7 @@ func (e *events) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 	}
 	ask := subscribeBody(cl, pk.Filters)
 	answer, err := b.Webhooks.Ask("auth_on_subscribe"+suffix(cl), ask)
-	codes := granted(answer, cl.Properties.ProtocolVersion == 5, len(pk.Filters))
+	answered := granted(answer, cl.Properties.ProtocolVersion == 5)
 	mountpoint, _ := outside(cl.ID)
 	for i := range pk.Filters {
 		pk.Filters[i].Filter = inside(mountpoint, pk.Filters[i].Filter)
@@ -219,20 +230,33 @@ func (e *events) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 			continue
 		}
 		position := len(pk.Filters) - 1 - i
-		if codes == nil || position >= len(codes) {
+		if answered == nil || position >= len(answered) {
 			continue // plain ok: everything as asked
 		}
-		if codes[position] > 2 {
+		grant := answered[position]
+		if grant.Qos > 2 {
 			pk.Filters[i].Filter = denied + strconv.Itoa(i)
-		} else {
-			pk.Filters[i].Qos = codes[position]
+			continue
 		}
+		// What the answer leaves out is VerneMQ's default, not what the client asked for.
+		pk.Filters[i].Qos = byte(grant.Qos)
+		pk.Filters[i].NoLocal = grant.NoLocal
+		pk.Filters[i].RetainAsPublished = grant.RetainAsPublished
+		pk.Filters[i].RetainHandling = retainHandling(grant.RetainHandling)
 	}
 	return pk
 }
 
-// granted reads the codes; the other version's shape or an empty list is a plain ok (recorded).
-func granted(answer webhooks.Answer, version5 bool, _ int) []byte {
+// grant is one topic of an answer to auth_on_subscribe.
+type grant struct {
+	Qos               int    `json:"qos"`
+	NoLocal           bool   `json:"no_local"`
+	RetainAsPublished bool   `json:"rap"`
+	RetainHandling    string `json:"retain_handling"`
+}
+
+// granted reads them; the other version's shape or an empty list is a plain ok (recorded).
+func granted(answer webhooks.Answer, version5 bool) []grant {
 	raw := answer.Topics
 	if version5 {
 		var m struct {
@@ -243,17 +267,11 @@ func granted(answer webhooks.Answer, version5 bool, _ int) []byte {
 		}
 		raw = m.Topics
 	}
-	var topics []struct {
-		Qos int `json:"qos"`
-	}
+	var topics []grant
 	if raw == nil || json.Unmarshal(raw, &topics) != nil || len(topics) == 0 {
 		return nil
 	}
-	codes := make([]byte, 0, len(topics))
-	for _, t := range topics {
-		codes = append(codes, byte(t.Qos))
-	}
-	return codes
+	return topics
 }
 
 // OnPublish asks whether a client may publish.

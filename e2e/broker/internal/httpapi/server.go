@@ -101,6 +101,7 @@ var commands = map[string]command{
 	"listener/stop":              stopListener,
 	"session/show":               showSessions,
 	"session/disconnect":         disconnect,
+	"session/reauthorize":        reauthorize,
 	"session/disconnect/batch":   disconnectBatch,
 	"session/disconnect/clients": disconnectClients,
 	"webhooks/show":              showWebhooks,
@@ -247,6 +248,13 @@ func disconnect(a *api, q url.Values) (int, any) {
 	return text("Done")
 }
 
+func reauthorize(a *api, q url.Values) (int, any) {
+	if a.broker.Reauthorize(q.Get("username"), q.Get("client-id")) {
+		return text("Done")
+	}
+	return text("Unchanged")
+}
+
 func disconnectClients(a *api, q url.Values) (int, any) {
 	_, cleanup := q["--cleanup"]
 	for _, id := range strings.Split(q.Get("client-ids"), ",") {
@@ -345,12 +353,16 @@ func pick(fields map[string]any, q url.Values) (map[string]any, bool) {
 			row[name] = value
 			continue
 		}
+		wanted := values[0]
+		if name == "client_id" && !strings.HasPrefix(wanted, "~") {
+			wanted, _ = clientID(wanted)
+		}
 		shown := strings.Trim(string(mustJSON(value)), `"`)
 		if pattern, isRegex := strings.CutPrefix(values[0], "~"); isRegex {
 			if matched, err := regexp.MatchString("^(?:"+pattern+")$", shown); err != nil || !matched {
 				return nil, false
 			}
-		} else if shown != values[0] {
+		} else if shown != wanted {
 			return nil, false
 		}
 	}

@@ -332,6 +332,7 @@ def auth_config(
         revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
         presence=presence_options(cluster.spec.presence),
         connects=connects(cluster),
+        max_message_bytes=_max_message_bytes(cluster),
         hooks_tls=HooksTls(port=HOOKS_TLS_PORT) if cluster.spec.auth.tls else None,
         canary=canary or None,
         brokers=broker_access(names),
@@ -374,6 +375,12 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     }
     given = {name: bound for name, bound in bounds.items() if bound}
     return config.model_copy(update=given).model_dump(mode="json")
+
+
+def _max_message_bytes(cluster: Cluster) -> int:
+    """The largest message that the brokers take; 0: no bound."""
+    given = _bound(cluster, "max_message_size")
+    return int(DEFAULT_OPTIONS["max_message_size"]) if given is None else given
 
 
 def _bound(cluster: Cluster, key: str) -> int | None:

@@ -21,6 +21,7 @@ from yarl import URL
 from liveconnect.api.operands import CANARY_MOUNTPOINT, BrokerAccess
 from liveconnect.common.clientids import query_value
 from liveconnect.common.jsonerrors import MALFORMED
+from liveconnect.webhook.contract import can_be_named
 
 _METRICS_SECONDS: Final = aiohttp.ClientTimeout(total=2.0)
 _COMMAND_SECONDS: Final = aiohttp.ClientTimeout(total=5.0)
@@ -41,6 +42,10 @@ _HOOK_ERRORS: Final = tuple(
         "on_session_expired",
     )
 )
+
+
+_NOBODY: Final = "nobody at all"
+"""A user name that is no token, and that no authorization server is asked about."""
 
 
 class BrokerUnavailableError(Exception):
@@ -225,7 +230,7 @@ class Brokers:
         Raises:
             BrokerUnavailableError: the node does not answer.
         """
-        chosen = f"--client_id={quote(client_id, safe='')}&--is_online=true"
+        chosen = f"--client_id={query_value(client_id)}&--is_online=true"
         path = (
             f"/api/v1/session/show?--user&--topic&{chosen}"
             f"&--limit={_MAX_SESSIONS}&--rowtimeout={_ROW_MS}"
@@ -239,10 +244,27 @@ class Brokers:
             return None
         return Session(rows[0].user or "", tuple(row.topic for row in rows))
 
+    async def reauthorize(self, address: str, client_id: str, user: str) -> None:
+        """Have a client's subscriptions asked about anew, one by one; the refused ones end.
+
+        *Done* and *Unchanged* prove little: the hooks may have met a replica with older rules.
+
+        Args:
+            address: any node's.
+            client_id: the client; unlike elsewhere any can be named, and in UTF-8 (recorded).
+            user: the user name that the hooks are given; need not be the session's.
+
+        Raises:
+            BrokerUnavailableError: the node does not answer, or does not take the command.
+        """
+        named = f"username={quote(user, safe='')}&client-id={quote(client_id, safe='')}"
+        await self._get(address, f"/api/v1/session/reauthorize?{named}", _COMMAND_SECONDS)
+
     async def disconnect(self, address: str, client_id: str, *, cleanup: bool = False) -> None:
         """End a client's connection, on whatever node it is.
 
-        *Done* proves nothing: VerneMQ says it of absent clients, too.
+        *Done* proves nothing: VerneMQ says it of absent clients, too. Clients beyond Latin-1 cannot
+        be named here: they lose their subscriptions instead, and hooks refuse what they publish.
 
         Args:
             address: any node's.
@@ -254,7 +276,10 @@ class Brokers:
         """
         value = query_value(client_id)
         if value is None:
-            raise BrokerUnavailableError("this client id cannot be given to session/disconnect")
+            if not client_id or not can_be_named(client_id):
+                raise BrokerUnavailableError("this client id cannot be given to session/disconnect")
+            await self.reauthorize(address, client_id, _NOBODY)
+            return
         flag = "&--cleanup" if cleanup else ""
         path = f"/api/v1/session/disconnect?client-id={value}{flag}"
         await self._get(address, path, _COMMAND_SECONDS)
@@ -295,9 +320,12 @@ class Brokers:
 def can_be_asked(client_id: str) -> bool:
     """Return whether `session/show` can be told this client id as a filter.
 
-    It takes what follows a `~` for a regular expression, and these two words for no text.
+    It takes what follows a `~` for a regular expression, these two words for no text, and bytes for
+    Latin-1.
     """
-    return not client_id.startswith("~") and client_id not in {"true", "false"}
+    if client_id.startswith("~") or client_id in {"true", "false"}:
+        return False
+    return query_value(client_id) is not None
 
 
 def parse_vitals(address: str, text: str) -> Vitals:

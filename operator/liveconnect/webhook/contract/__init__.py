@@ -22,10 +22,12 @@ from liveconnect.webhook.contract.bodies import (
     parse_body,
 )
 from liveconnect.webhook.contract.hooks import AUTH_HOOKS, CONNECT_HOOKS, PRESENCE_HOOKS, Hook
+from liveconnect.webhook.contract.limits import MOST_MESSAGE_BYTES, longest_body
 
 __all__ = [
     "AUTH_HOOKS",
     "CONNECT_HOOKS",
+    "MOST_MESSAGE_BYTES",
     "OK",
     "PRESENCE_HOOKS",
     "REFUSED",
@@ -43,6 +45,7 @@ __all__ = [
     "UnsubscribeBody",
     "can_be_named",
     "connect_allowed",
+    "longest_body",
     "parse_body",
     "subscribe_answer",
 ]

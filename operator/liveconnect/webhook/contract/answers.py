@@ -1,14 +1,14 @@
 """Answers to the hooks, in exactly the shapes that VerneMQ takes as they are meant.
 
 It is unforgiving: `"modifiers": {}` crashes the session, `"topics": []` or the other protocol
-version's shape silently grants everything, 128 crashes an MQTT 5 session. So no answer is built
-anywhere but here.
+version's shape silently grants everything, 128 crashes an MQTT 5 session, and an MQTT 5
+subscription loses the options that the answer leaves out. So no answer is built anywhere but here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -45,13 +45,29 @@ def subscribe_answer(
         granted: for each of them, by position, the granted QoS or None for a refusal.
         mqtt5: which version's shape and codes are used.
     """
-    if not topics or len(topics) != len(granted):
+    if not topics or len(topics) != len(granted) or all(qos is None for qos in granted):
+        # To the client it is the same; and `session reauthorize` takes a subscription away for a
+        # refusal only: one that is answered with 128 or 135 it keeps, with that as its QoS.
         return REFUSED
-    denied = _DENIED_V5 if mqtt5 else _DENIED_V4
-    answered = [
-        {"topic": topic.topic, "qos": denied if qos is None else qos}
-        for topic, qos in zip(topics, granted, strict=True)
-    ]
+    pairs = zip(topics, granted, strict=True)
     if mqtt5:
+        answered = [_entry(topic, qos, _DENIED_V5) | _options(topic, qos) for topic, qos in pairs]
         return msgspec.json.encode({"result": "ok", "modifiers": {"topics": answered}})
+    answered = [_entry(topic, qos, _DENIED_V4) for topic, qos in pairs]
     return msgspec.json.encode({"result": "ok", "topics": answered})
+
+
+def _entry(topic: SubscribeTopic, qos: int | None, denied: int) -> dict[str, Any]:
+    return {"topic": topic.topic, "qos": denied if qos is None else qos}
+
+
+def _options(topic: SubscribeTopic, qos: int | None) -> dict[str, Any]:
+    """What differs from VerneMQ's defaults, which stand in for what is not answered."""
+    if qos is None:
+        return {}
+    asked = {
+        "no_local": topic.no_local,
+        "rap": topic.rap,
+        "retain_handling": topic.retain_handling,
+    }
+    return {name: value for name, value in asked.items() if value not in (False, "send_retain")}

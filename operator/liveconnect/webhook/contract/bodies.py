@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from liveconnect.common.jsonerrors import MALFORMED
 from liveconnect.webhook.contract.hooks import Hook
 
 Qos = Annotated[int, msgspec.Meta(ge=0, le=2)]
+RetainHandling = Literal["send_retain", "send_if_new_sub", "dont_send"]
 ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=65535)]
 
 
@@ -74,6 +75,12 @@ class SubscribeTopic(msgspec.Struct, frozen=True):
 
     topic: str
     qos: Qos
+    no_local: bool = False
+    """MQTT 5: whether the client wants none of its own messages."""
+    rap: bool = False
+    """MQTT 5: whether messages keep their retain flag."""
+    retain_handling: RetainHandling = "send_retain"
+    """MQTT 5: when retained messages are wanted."""
 
 
 class SubscribeBody(_Body, frozen=True):

@@ -147,6 +147,18 @@ def eventually(predicate: Callable[[], Any], within: float = 10.0) -> Any:
     raise AssertionError(f"not within {within} s; last: {last!r}")
 
 
+def connect_packet(level: int, client_id: str, properties: bytes = b"") -> bytes:
+    """CONNECT by hand (MQTT 3.1.1, section 3.1); the properties, encoded, are for level 5."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("!H", len(value)) + value.encode()
+
+    more = bytes([len(properties)]) + properties if level == 5 else b""
+    body = (text("MQTT") + bytes([level, 0x82]) + struct.pack("!H", 60) + more
+            + text(client_id) + text("user"))  # fmt: skip
+    return bytes([0x10, len(body)]) + body
+
+
 def connack(
     address: str,
     level: int,
@@ -156,7 +168,7 @@ def connack(
     port: int = 1883,
     before: bytes = b"",
 ) -> int | None:
-    """CONNECT by hand (MQTT 3.1.1, section 3.1): the CONNACK's code, None for a reset.
+    """The code of the CONNACK that a CONNECT gets, None for a reset.
 
     Args:
         address: Of the node.
@@ -166,17 +178,21 @@ def connack(
         port: Of the listener.
         before: What a load balancer sends first.
     """
+    answer = reply((address, port), before + connect_packet(level, client_id), wait)
+    return answer[3] if answer else None
 
-    def text(value: str) -> bytes:
-        return struct.pack("!H", len(value)) + value.encode()
 
-    properties = b"\x00" if level == 5 else b""
-    body = (text("MQTT") + bytes([level, 0x82]) + struct.pack("!H", 60) + properties
-            + text(client_id) + text("user"))  # fmt: skip
-    with socket.create_connection((address, port), timeout=wait) as wire:
-        wire.sendall(before + bytes([0x10, len(body)]) + body)
+def reply(where: tuple[str, int], sent: bytes, wait: float = 8.0) -> bytes | None:
+    """What a node answers to the first bytes of a connection, None for a reset.
+
+    Args:
+        where: Its listener.
+        sent: The bytes.
+        wait: Longest time for the answer (seconds).
+    """
+    with socket.create_connection(where, timeout=wait) as wire:
+        wire.sendall(sent)
         try:
-            answer = wire.recv(64)
+            return wire.recv(64)
         except ConnectionResetError:
             return None
-    return answer[3] if answer else None

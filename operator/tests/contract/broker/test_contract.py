@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.contract.broker.hookserver import Answer, HookServer
-from tests.contract.broker.node import KEY, Node, connack, eventually
+from tests.contract.broker.node import KEY, Node, connack, connect_packet, eventually, reply
 
 RECORDINGS = Path(__file__).parent / "recordings"
 WEBHOOKS = Path(__file__).parents[1] / "webhook" / "recordings"
@@ -76,6 +79,24 @@ def test_every_recorded_answer_gives_the_recorded_connack(node: Node, hooks: Hoo
     assert not wrong
 
 
+METHOD = b"\x15\x00\x05token" + b"\x16\x00\x05tok-2"
+"""Authentication method and data, as in `on-auth-m5-by-answer.json`."""
+
+
+def test_who_names_an_authentication_method_is_reset(node: Node, hooks: HookServer) -> None:
+    assert reply((node.address, 1883), connect_packet(5, "method", METHOD)) is None
+    assert hooks.hooks("method") == []
+
+
+def test_auth_ends_a_session_that_named_no_method(node: Node) -> None:
+    with socket.create_connection((node.address, 1883), timeout=8) as wire:
+        wire.sendall(connect_packet(5, "plain"))
+        assert wire.recv(64)[3] == 0
+        wire.sendall(b"\xf0" + bytes([len(METHOD) + 2, 0x19, len(METHOD)]) + METHOD)
+        with pytest.raises(ConnectionResetError):
+            wire.recv(64)
+
+
 def test_hook_bodies_have_the_recorded_fields(node: Node, hooks: HookServer) -> None:
     client = Client(node, "v4", clean=False)
     client.subscribe(("x/+", 0), ("orders/42/status", 1))
@@ -113,10 +134,60 @@ def test_topics_are_asked_in_reverse_and_codes_count_by_position(
     client.close()
 
 
+@pytest.mark.parametrize(
+    ("answered", "own_messages"),
+    [({}, 1), ({"no_local": False}, 1), ({"no_local": True}, 0)],
+)
+def test_a_subscription_has_the_options_of_the_answer(
+    node: Node, hooks: HookServer, answered: dict[str, bool], own_messages: int
+) -> None:
+    """Seen at VerneMQ 2.1.2: what the answer leaves out is a default, whatever was asked for."""
+    topics = [{"topic": "plain", "qos": 1}, {"topic": "f/1", "qos": 1, **answered}]
+    answer = json.dumps({"result": "ok", "modifiers": {"topics": topics}})
+    hooks.answers["auth_on_subscribe_m5"] = Answer(answer)
+    got: list[str] = []
+    phone = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="options", protocol=mqtt.MQTTv5)
+    phone.username_pw_set("token")
+    phone.on_message = lambda _c, _u, message: got.append(message.topic)
+    phone.connect(node.address, 1883)
+    phone.loop_start()
+    asked = SubscribeOptions(qos=1, noLocal=True, retainAsPublished=True, retainHandling=2)
+    phone.subscribe([("f/1", asked), ("plain", SubscribeOptions(qos=1))])
+    eventually(lambda: "auth_on_subscribe_m5" in hooks.hooks("options"))
+    (body,) = [one.body for one in hooks.asked if one.hook == "auth_on_subscribe_m5"]
+    assert body["topics"][1] == {
+        "topic": "f/1", "qos": 1, "no_local": True, "rap": True, "retain_handling": "dont_send"
+    }  # fmt: skip
+    for topic in ("f/1", "plain"):
+        phone.publish(topic, b"x", 1).wait_for_publish(5)
+    eventually(lambda: "plain" in got)
+    assert got.count("f/1") == own_messages
+    phone.disconnect()
+    phone.loop_stop()
+
+
 def test_an_empty_topic_list_grants_everything(node: Node, hooks: HookServer) -> None:
     hooks.answers["auth_on_subscribe"] = Answer('{"result":"ok","topics":[]}')
     client = Client(node, "sub")
     assert client.subscribe(("secret/#", 1)) == [1]
+    client.close()
+
+
+def test_reauthorized_subscriptions_are_asked_one_by_one_and_the_refused_end(
+    node: Node, hooks: HookServer
+) -> None:
+    """Seen at VerneMQ 2.1.2; an id is named in UTF-8 here, and in Latin-1 to `session/show`."""
+    client = Client(node, "gerät")
+    assert client.subscribe(("a", 1), ("b", 1)) == [1, 1]
+    hooks.answers["auth_on_subscribe"] = Answer('{"result":{"error":"not_allowed"}}')
+    hooks.asked.clear()
+    named = "username=anybody&client-id=ger%C3%A4t"
+    assert node.api(f"session/reauthorize?{named}") == {"type": "text", "text": "Done"}
+    assert [len(one.body["topics"]) for one in hooks.asked] == [1, 1]
+    assert {one.body["username"] for one in hooks.asked} == {"anybody"}
+    assert node.api("session/show?--topic&--client_id=ger%E4t")["table"] == []
+    assert node.api(f"session/reauthorize?{named}")["text"] == "Unchanged"
+    assert client.connected
     client.close()
 
 

@@ -30,6 +30,7 @@ TOPICS = st.lists(
     min_size=1,
     max_size=8,
 )
+SOME_GRANTED = TOPICS.filter(lambda topics: any(qos is not None for _, qos in topics))
 
 
 def _recorded_codes(body: object) -> set[tuple[str, int | None]]:
@@ -61,7 +62,17 @@ def test_a_lifetime_is_always_a_positive_whole_number_that_a_timer_can_take(seco
     assert 1 <= lifetime * 1000 <= ERLANG_TIMER_MAX_MS
 
 
-@given(topics=TOPICS)
+def test_when_all_is_refused_the_answer_is_a_refusal() -> None:
+    """The same to the client (recorded), and what takes a subscription away from a live session."""
+    topics = [SubscribeTopic("a", 1), SubscribeTopic("b", 1)]
+    for mqtt5 in (False, True):
+        assert subscribe_answer(topics, [None, None], mqtt5=mqtt5) == REFUSED
+        assert subscribe_answer(topics[:1], [None], mqtt5=mqtt5) == REFUSED
+    assert ODD["subscribe error, 3.1.1"] == ODD["subscribe topics qos 128, 3.1.1"]
+    assert ODD["subscribe error, 5"] == ODD["subscribe modifiers.topics qos 135, 5"]
+
+
+@given(topics=SOME_GRANTED)
 def test_subscribe_311_answers_every_topic_in_its_place(
     topics: list[tuple[SubscribeTopic, int | None]],
 ) -> None:
@@ -76,7 +87,30 @@ def test_subscribe_311_answers_every_topic_in_its_place(
     }
 
 
-@given(topics=TOPICS)
+OPTIONS = st.builds(
+    SubscribeTopic,
+    topic=st.sampled_from(["a", "b/#"]),
+    qos=st.integers(0, 2),
+    no_local=st.booleans(),
+    rap=st.booleans(),
+    retain_handling=st.sampled_from(["send_retain", "send_if_new_sub", "dont_send"]),
+)
+DEFAULTS = {"no_local": False, "rap": False, "retain_handling": "send_retain"}
+"""What VerneMQ takes for what is left out (`normalize_sub_topics`)."""
+
+
+@given(topic=OPTIONS, qos=st.integers(0, 2))
+def test_a_granted_subscription_keeps_its_options(topic: SubscribeTopic, qos: int) -> None:
+    (entry,) = json.loads(subscribe_answer([topic], [qos], mqtt5=True))["modifiers"]["topics"]
+    asked = {name: getattr(topic, name) for name in DEFAULTS}
+    assert DEFAULTS | entry == {**asked, "topic": topic.topic, "qos": qos}
+    both = json.loads(subscribe_answer([topic, topic], [None, qos], mqtt5=True))
+    assert both["modifiers"]["topics"] == [{"topic": topic.topic, "qos": 135}, entry]
+    (old,) = json.loads(subscribe_answer([topic], [qos], mqtt5=False))["topics"]
+    assert old == {"topic": topic.topic, "qos": qos}
+
+
+@given(topics=SOME_GRANTED)
 def test_subscribe_5_answers_in_modifiers_and_never_with_128(
     topics: list[tuple[SubscribeTopic, int | None]],
 ) -> None:

@@ -6,16 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from liveconnect.webhook.contract import (
+    MOST_MESSAGE_BYTES,
     Hook,
     HookBodyError,
     PublishBody,
     RegisterBody,
     SubscribeBody,
+    longest_body,
     parse_body,
 )
 
@@ -70,6 +73,15 @@ def test_what_decisions_need_is_read() -> None:
     publish = parse_body(Hook.AUTH_ON_PUBLISH_M5, _recorded("auth_on_publish_m5"))
     assert isinstance(publish, PublishBody)
     assert (publish.topic, publish.qos, publish.retain) == ("orders/5/s", 1, False)
+
+
+@pytest.mark.parametrize("version", ["2.1.2", "2.2.0"])
+def test_the_options_of_a_subscription_are_read(version: str) -> None:
+    raw = next(r for v, hook, r in TOURS if (v, hook) == (version, "auth_on_subscribe_m5"))
+    parsed = parse_body(Hook.AUTH_ON_SUBSCRIBE_M5, raw.encode())
+    assert isinstance(parsed, SubscribeBody)
+    assert [msgspec.structs.asdict(topic) for topic in parsed.topics] == json.loads(raw)["topics"]
+    assert json.loads(raw)["topics"][0]["retain_handling"] == "send_if_new_sub"
 
 
 def test_no_body_prints_its_user_name() -> None:
@@ -134,3 +146,14 @@ def test_noise_is_refused(raw: bytes, hook: Hook) -> None:
 
 def _recorded(hook: str) -> bytes:
     return json.dumps(BODIES[hook]["body"]).encode()
+
+
+@given(size=st.integers(0, MOST_MESSAGE_BYTES), bound=st.integers(0, 2 * MOST_MESSAGE_BYTES))
+def test_what_the_brokers_take_is_read(size: int, bound: int) -> None:
+    """With the longest token and topic, a client id that is escaped, and the payload in base64."""
+    body = {**BODIES["auth_on_publish_m5"]["body"], "payload": ""}
+    body |= {"username": "t" * 16_384, "topic": "t" * 65_535, "client_id": "\u0001" * 100}
+    length = len(json.dumps(body).encode()) + (size + 2) // 3 * 4
+    if size <= (bound or MOST_MESSAGE_BYTES):
+        assert length <= longest_body(bound)
+    assert longest_body(bound) <= longest_body(0) < 2 * MOST_MESSAGE_BYTES

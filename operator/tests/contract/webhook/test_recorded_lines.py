@@ -19,6 +19,7 @@ from liveconnect.webhook.contract import (
     REFUSED,
     Hook,
     PublishBody,
+    RegisterBody,
     SubscribeTopic,
     connect_allowed,
     parse_body,
@@ -84,7 +85,7 @@ def one(topic: str, qos: int) -> dict[str, Any]:
 SUBSCRIBES: dict[str, tuple[dict[str, Any], bytes | None]] = {
     "subscribe topics qos 128, 3.1.1": (
         {"result": "ok", "topics": [one("f/1", 128)]},
-        subscribe_answer([TOPIC], [None], mqtt5=False),
+        None,  # only beside filters that are granted
     ),
     "subscribe topics qos 0, 3.1.1": (
         {"result": "ok", "topics": [one("f/1", 0)]},
@@ -92,14 +93,20 @@ SUBSCRIBES: dict[str, tuple[dict[str, Any], bytes | None]] = {
     ),
     "subscribe modifiers.topics qos 135, 5": (
         {"result": "ok", "modifiers": {"topics": [one("f/1", 135)]}},
-        subscribe_answer([TOPIC], [None], mqtt5=True),
+        None,  # as above
     ),
     "subscribe modifiers.topics qos 0, 5": (
         {"result": "ok", "modifiers": {"topics": [one("f/1", 0)]}},
         subscribe_answer([TOPIC], [0], mqtt5=True),
     ),
-    "subscribe error, 3.1.1": ({"result": {"error": "not_allowed"}}, REFUSED),
-    "subscribe error, 5": ({"result": {"error": "not_allowed"}}, REFUSED),
+    "subscribe error, 3.1.1": (
+        {"result": {"error": "not_allowed"}},
+        subscribe_answer([TOPIC], [None], mqtt5=False),
+    ),
+    "subscribe error, 5": (
+        {"result": {"error": "not_allowed"}},
+        subscribe_answer([TOPIC], [None], mqtt5=True),
+    ),
     # Shapes that grant everything, crash the session, or ask the next plugin: none of ours.
     "subscribe ok, 3.1.1": ({"result": "ok"}, None),
     "subscribe ok, 5": ({"result": "ok"}, None),
@@ -226,6 +233,42 @@ def test_a_publish_line(name: str) -> None:
 def test_no_recorded_line_is_left_out() -> None:
     further = {"two filters, one answered 128, 3.1.1"}
     assert set(ODD) == {*SUBSCRIBES, *PUBLISHES, *NOT_OURS, *INPUTS, *further}
+
+
+#: What the odd inputs are when they reach a hook (webhooks.md); the others end at the broker.
+REACHES: dict[str, dict[str, Any]] = {
+    "user name with quotes": {"username": 'to"ken'},
+    "user name 8 KiB": {"username": "x" * 8 * 1024},
+    "user name 60 KiB": {"username": "x" * 60 * 1024},
+    "password not UTF-8": {"password": "\ufffd\ufffd"},
+    "client id of 23 characters": {"client_id": "c" * 23},
+    "client id of 100 characters": {"client_id": "c" * 100},
+    "empty client id, clean": {"client_id": "anon-tqXh3SOa9NKnH0XoD7jclza2cSwW"},
+    "empty client id, not clean": {"client_id": "anon-6y9IPqgDJOKJdvHAyqPg8cMAOrH"},
+    "v5 publish with correlation data": {"properties": {"p_correlation_data": "\ufffd\0"}},
+}
+ENDS_AT_THE_BROKER = {2, 133}
+"""*Identifier rejected* of 3.1.1 and of 5."""
+
+
+@pytest.mark.parametrize("name", sorted(INPUTS))
+def test_an_input_line(name: str) -> None:
+    """Whatever reaches us is read, and nobody becomes another client by it."""
+    got = ODD[name]
+    if isinstance(got, dict) and ("ERR" in got["packet"] or got["code"] in ENDS_AT_THE_BROKER):
+        assert not any(name.startswith(known) for known in REACHES if "empty" not in known)
+        return
+    (odd,) = [REACHES[known] for known in REACHES if name.startswith(known)]
+    body: dict[str, Any] = {
+        "peer_addr": "127.0.0.1", "peer_port": 1, "mountpoint": "", "client_id": "phone",
+        "username": "t", "password": None, "clean_session": True, **odd,
+    }  # fmt: skip
+    hook = Hook.AUTH_ON_REGISTER if name.endswith("3.1.1") else Hook.AUTH_ON_REGISTER_M5
+    parsed = parse_body(hook, json.dumps(body).encode())
+    assert isinstance(parsed, RegisterBody)
+    assert (parsed.client_id, parsed.username) == (body["client_id"], body["username"])
+    decision = Policy([], []).connect(Pool.SUBSCRIBER, parsed.client_id, device(), 0.0, 0.0)
+    assert isinstance(decision, Refused) == (parsed.client_id != "phone")
 
 
 def recorded_bodies(hook: str, step: str) -> list[bytes]:

@@ -40,12 +40,12 @@ class Platform:
     config: Path
     phones: dict[str, mqtt.Client] = field(default_factory=dict)
 
-    def connect(self, client_id: str, node: str) -> None:
+    def connect(self, client_id: str, node: str, keep_alive: int = 60) -> None:
         phone = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False
         )
         phone.username_pw_set(self.world.device(client_id))
-        phone.connect(node, 1883)
+        phone.connect(node, 1883, keep_alive)
         phone.loop_start()
         eventually(phone.is_connected)
         self.phones[client_id] = phone
@@ -129,6 +129,19 @@ def test_a_killed_nodes_clients_are_unknown_until_it_is_back(platform: Platform)
             **{f"p{number}": ("offline", FIRST) for number in range(1, 5)},
         }
     )
+
+
+def test_a_half_open_connection_is_offline_when_the_broker_finds_out(platform: Platform) -> None:
+    """The phone is gone without a packet: to the broker the connection stands, and is silent."""
+    platform.connect("vanished", FIRST, keep_alive=2)
+    platform.connect("roamed", FIRST, keep_alive=2)
+    platform.becomes({"vanished": ("online", FIRST), "roamed": ("online", FIRST)})
+    silent = [platform.phones[client_id] for client_id in ("vanished", "roamed")]
+    for phone in silent:
+        phone.loop_stop()
+    platform.connect("roamed", SECOND)
+    platform.becomes({"vanished": ("offline", FIRST), "roamed": ("online", SECOND)})
+    assert all(phone.socket() is not None for phone in silent), "nobody closed them here"
 
 
 def test_a_forgotten_nodes_clients_are_offline(platform: Platform) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liveconnect.api.operands import CANARY_MOUNTPOINT, CANARY_TOPIC
-from liveconnect.webhook.contract import AUTH_HOOKS, PRESENCE_HOOKS, Hook
+from liveconnect.webhook.contract import AUTH_HOOKS, CONNECT_HOOKS, PRESENCE_HOOKS, Hook
 from tests.contract.webhook.test_bodies import BODIES, JSON
 from tests.integration.webhook.world import (
     ISSUER,
@@ -27,6 +27,8 @@ from tests.integration.webhook.world import (
 )
 
 POOLS = ("subscriber", "publisher")
+SERVED = {"auth": AUTH_HOOKS, "connect": CONNECT_HOOKS, "presence": PRESENCE_HOOKS}
+"""What is answered where; brokers are told the second for connects, and the first for the rest."""
 NOWHERE = "no/rule/covers/this"
 
 
@@ -72,18 +74,21 @@ def allows(answer: Any) -> bool:
 
 def test_every_path_that_lets_somebody_in(world: World) -> None:
     """All hooks, from both pools, with every kind of token: these are all the ways in."""
+    asked = [(purpose, hook) for purpose in ("auth", "connect") for hook in sorted(SERVED[purpose])]
     found = {
-        (hook.value, pool, kind)
-        for hook, pool, (kind, token) in itertools.product(
-            sorted(AUTH_HOOKS), POOLS, tokens(world).items()
+        (purpose, hook.value, pool, kind)
+        for (purpose, hook), pool, (kind, token) in itertools.product(
+            asked, POOLS, tokens(world).items()
         )
-        if allows(world.service.hook(hook.value, body_of(hook, token), pool=pool).json)
+        if allows(
+            world.service.hook(hook.value, body_of(hook, token), pool=pool, purpose=purpose).json
+        )
     }
     assert found == {
-        ("auth_on_register", "subscriber", "a good device's"),
-        ("auth_on_register_m5", "subscriber", "a good device's"),
-        ("auth_on_register", "publisher", "a backend's"),
-        ("auth_on_register_m5", "publisher", "a backend's"),
+        (purpose, hook, pool, kind)
+        for purpose in ("auth", "connect")
+        for hook in ("auth_on_register", "auth_on_register_m5")
+        for pool, kind in (("subscriber", "a good device's"), ("publisher", "a backend's"))
     }
 
 
@@ -110,14 +115,14 @@ def test_the_private_listener_lets_nobody_in_but_the_operator(world: World) -> N
 
 
 @pytest.mark.parametrize("hook", sorted(Hook))
-@pytest.mark.parametrize("purpose", ["auth", "presence", "other"])
+@pytest.mark.parametrize("purpose", [*SERVED, "other"])
 def test_every_hook_is_served_at_one_place_or_not_at_all(
     world: World, hook: Hook, purpose: str
 ) -> None:
-    served = {"auth": AUTH_HOOKS, "presence": PRESENCE_HOOKS}.get(purpose, frozenset())
+    served = SERVED.get(purpose, frozenset())
     answer = world.service.hook(hook.value, body_of(hook, "x"), purpose=purpose)
     assert answer.status == (200 if hook in served else 404)
-    if answer.status == 200 and purpose == "auth":
+    if answer.status == 200 and purpose != "presence":
         assert not allows(answer.json)
 
 
@@ -128,8 +133,10 @@ class Wire:
         address = urlsplit(world.service.url)
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port)
 
-    def post(self, hook: str, content: bytes, pool: str) -> tuple[int, bytes]:
-        path = f"/hooks/auth/{pool}/demo-subscriber-0"
+    def post(
+        self, hook: str, content: bytes, pool: str, purpose: str = "auth"
+    ) -> tuple[int, bytes]:
+        path = f"/hooks/{purpose}/{pool}/demo-subscriber-0"
         self._connection.request("POST", path, content, {"vernemq-hook": hook})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
@@ -148,6 +155,9 @@ def wire(world: World) -> Iterator[Wire]:
 AUTH_BODIES = {
     name: BODIES[name]["body"] for name in BODIES if name in {h.value for h in AUTH_HOOKS}
 }
+PRESENCE_BODIES = {
+    name: BODIES[name]["body"] for name in BODIES if name in {h.value for h in PRESENCE_HOOKS}
+}
 FUZZ = settings(
     max_examples=300,
     deadline=None,
@@ -161,18 +171,34 @@ def is_a_no(status: int, content: bytes) -> bool:
     return 400 <= status < 500 and json.loads(content)["status"] == status
 
 
+def changed(data: st.DataObject, recorded: dict[str, Any]) -> bytes:
+    """A recorded body without some of its keys, and with anything in the others."""
+    body = dict(recorded)
+    for key in data.draw(st.lists(st.sampled_from(sorted(body)), max_size=3, unique=True)):
+        del body[key]
+    body |= data.draw(st.dictionaries(st.sampled_from(sorted(recorded)) | st.text(), JSON))
+    return json.dumps(body).encode()
+
+
 @FUZZ
 @given(data=st.data(), pool=st.sampled_from(POOLS))
 def test_recorded_bodies_with_anything_in_them_get_a_no(
     wire: Wire, data: st.DataObject, pool: str
 ) -> None:
     hook = data.draw(st.sampled_from(sorted(AUTH_BODIES)))
-    body = dict(AUTH_BODIES[hook])
-    for key in data.draw(st.lists(st.sampled_from(sorted(body)), max_size=3, unique=True)):
-        del body[key]
-    further = st.dictionaries(st.sampled_from(sorted(AUTH_BODIES[hook])) | st.text(), JSON)
-    body |= data.draw(further)
-    assert is_a_no(*wire.post(hook, json.dumps(body).encode(), pool))
+    assert is_a_no(*wire.post(hook, changed(data, AUTH_BODIES[hook]), pool))
+
+
+@FUZZ
+@given(data=st.data(), pool=st.sampled_from(POOLS))
+def test_presence_takes_what_can_be_read_and_nothing_ends_it(
+    wire: Wire, data: st.DataObject, pool: str
+) -> None:
+    hook = data.draw(st.sampled_from(sorted(PRESENCE_BODIES)))
+    recorded = changed(data, PRESENCE_BODIES[hook])
+    content = data.draw(st.just(recorded) | st.binary(max_size=400))
+    status, answer = wire.post(hook, content, pool, "presence")
+    assert (status, json.loads(answer)) == (200, {"result": "ok"}) or is_a_no(status, answer)
 
 
 @FUZZ

@@ -164,6 +164,21 @@ def test_a_client_is_disconnected_and_kept_out(stage: Stage, version: Version) -
     assert other.connected()
 
 
+def test_who_cannot_be_named_to_the_brokers_hears_and_says_nothing_more(stage: Stage) -> None:
+    """`session/disconnect` reads Latin-1: of others only the subscriptions can be ended."""
+    name = "手机"
+    phone = stage.phone(name, stage.world.device(name, sub="s-unnamed"))
+    assert phone.subscribe(f"devices/{name}/#", 1) < 0x80
+
+    def held() -> list[str]:
+        rows = stage.nodes[0].api("session/show?--client_id&--topic&--limit=1000")["table"]
+        return [row["topic"] for row in rows if row["client_id"] == name]
+
+    assert held()
+    stage.revoke(subject="s-unnamed")
+    eventually(lambda: not held(), within=5)
+
+
 def test_who_logs_in_again_gets_in(stage: Stage) -> None:
     stage.revoke(subject="again")
     old = stage.world.device("phone-again", sub="again")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from dataclasses import replace
 from typing import Any
 
-from tests.integration.webhook.world import World
+from tests.integration.webhook.world import World, running_service
 
 OK = {"result": "ok"}
 REFUSED = {"result": {"error": "not_allowed"}}
@@ -107,14 +110,25 @@ def test_a_payload_is_measured_in_bytes(world: World) -> None:
         assert publish_body(world, token, topic="notes/phone-1", payload=payload) == answer
 
 
+def test_messages_as_large_as_the_brokers_take_are_decided(own_world: World) -> None:
+    """A body that is too long is a refusal, and so the end of a 3.1.1 client's connection."""
+    config = own_world.folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_message_bytes": 3_000_000}))
+    with running_service(own_world.folder, config) as service:
+        world = replace(own_world, service=service)
+        token = world.device()
+        large = base64.b64encode(bytes(2_900_000)).decode()
+        assert publish_body(world, token, topic="devices/phone-1/log", payload=large) == OK
+        assert publish_body(world, token, topic="devices/phone-2/log", payload=large) == REFUSED
+
+
 def test_groups_are_read_from_the_token(world: World) -> None:
     wanted = ("depots/7/gate", 0)
     granted = {"result": "ok", "topics": [{"topic": "depots/7/gate", "qos": 0}]}
     for groups in (["staff", "drivers"], "drivers"):
         assert subscribe(world, world.device(groups=groups), wanted) == granted
-    refused = {"result": "ok", "topics": [{"topic": "depots/7/gate", "qos": 128}]}
     for other in ([], ["staff"], "drivers staff", {"drivers": True}, [["drivers"]], None, 1):
-        assert subscribe(world, world.device(groups=other), wanted) == refused
+        assert subscribe(world, world.device(groups=other), wanted) == REFUSED
 
 
 def test_a_backend_publishes_and_never_subscribes(world: World) -> None:

@@ -212,9 +212,11 @@ class Service:
     ) -> Answer:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         path = f"/hooks/{purpose}/{pool}/{node}"
-        return self.request(
+        answer = self.request(
             "POST", path, content, vernemq_hook=hook, Content_Type="application/json"
         )
+        assert "Cache-Control" not in answer.headers, "VerneMQ would go on by an old answer"
+        return answer
 
     def connect(
         self,
@@ -227,7 +229,6 @@ class Service:
         hook = "auth_on_register" + ("_m5" if m5 else "")
         answer = self.hook(hook, register_body(token, client_id, m5=m5), pool=pool)
         assert answer.status == 200, answer
-        assert "Cache-Control" not in answer.headers
         return answer.json
 
     def presence(self, hook: str, client_id: str, node: str) -> None:

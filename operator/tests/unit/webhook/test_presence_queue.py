@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from liveconnect.webhook.adapters.presence_queue import PresenceQueue
+from liveconnect.webhook.adapters.presence_queue import LAG, PresenceQueue
 from liveconnect.webhook.adapters.presence_store import (
     Replacement,
     StoredRecord,
@@ -161,3 +161,21 @@ async def test_brokers_are_to_be_asked_after_a_start_an_outage_and_a_loss() -> N
             queue.put(online(f"c{number}", "a", 1000))
         await queue.flush(5)
         assert store.suspicions == 3
+
+
+def lag() -> tuple[float, float]:
+    """How many were measured, and the sum of their seconds."""
+    (metric,) = LAG.collect()
+    samples = {sample.name.rpartition("_")[2]: sample.value for sample in metric.samples}
+    return samples["count"], samples["sum"]
+
+
+async def test_the_time_from_a_hook_to_its_record_is_measured() -> None:
+    store, before = MemoryStore(), lag()
+    async with running(store) as queue:
+        queue.put(online("c", "a", 10**9 - 2500))
+        queue.put(online("d", "a", 10**9 - 500))
+        await queue.flush(5)
+    count, seconds = (now - then for now, then in zip(lag(), before, strict=True))
+    assert count == 2
+    assert seconds == pytest.approx(3)
