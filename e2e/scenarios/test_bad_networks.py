@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.kit import slowlink
+from e2e.kit import samples, slowlink
 from e2e.kit.badnetwork import BOTH, BadNetwork, Road, Toxic
 from e2e.kit.cluster import Cluster, Manifest
 from e2e.kit.eventually import eventually
@@ -110,6 +110,8 @@ class _Network:
     toxics: tuple[Toxic, ...] = ()
     spell: _Spell = _fair
     spells: int = 1
+    cuts: bool = False
+    """Whether it ends connections while messages are on their way."""
 
 
 _NETWORKS = (
@@ -133,12 +135,19 @@ _NETWORKS = (
             Toxic("bandwidth", {"rate": 20}, ("downstream",)),
             Toxic("limit_data", {"bytes": 5000}, ("downstream",)),
         ),
+        cuts=True,
     ),
-    _Network("flaps", spell=_away, spells=4),
-    _Network("resets", spell=_spoilt(Toxic("reset_peer", {"timeout": 0})), spells=4),
+    _Network("flaps", spell=_away, spells=4, cuts=True),
+    _Network("resets", spell=_spoilt(Toxic("reset_peer", {"timeout": 0})), spells=4, cuts=True),
     # The broker's packets vanish, the phone's arrive; then neither.
-    _Network("half-open", spell=_spoilt(Toxic("timeout", {"timeout": 0}, ("downstream",)))),
-    _Network("blackhole", spell=_spoilt(Toxic("timeout", {"timeout": 0}, BOTH))),
+    _Network("half-open", spell=_spoilt(Toxic("timeout", {"timeout": 0}, BOTH[1:])), cuts=True),
+    _Network("blackhole", spell=_spoilt(Toxic("timeout", {"timeout": 0}, BOTH)), cuts=True),
+)
+#: Its MQTT library (mochi) sorts what it sends anew by whole seconds, and can lock itself up while
+#: acknowledgements and messages cross.
+_NOT_ON_THE_STAND_IN = (
+    "the stand-in's library keeps no order of unacknowledged messages over a reconnect; "
+    "BROKER_IMAGE=… plays this on VerneMQ"
 )
 
 
@@ -188,14 +197,29 @@ def _post(orders: Microservice, travellers: Sequence[_Traveller], number: int) -
 
 
 def _everything_arrives(travellers: Sequence[_Traveller]) -> None:
-    def missing() -> list[str]:
-        return [f for one in travellers for f in one.faults() if "never arrived" in f]
+    def arrived() -> bool:
+        missing = {
+            one.phone.client_id: f"{len(lacking)} of {len(one.promised)}"
+            for one in travellers
+            if (lacking := set(one.promised) - set(one.arrived()))
+        }
+        assert not missing, f"missing: {missing}"
+        return True
 
-    eventually(lambda: not missing(), within=_ARRIVE_SECONDS, every=0.1, what="all messages")
+    eventually(arrived, within=_ARRIVE_SECONDS, every=0.1, what="all messages")
 
 
-def _play(network: _Network, orders: Microservice, travellers: Sequence[_Traveller]) -> list[float]:
-    """Post while the network is bad; return how many seconds it took until each had everything."""
+@dataclass(frozen=True)
+class _Trip:
+    """What it was like for a phone."""
+
+    seconds: float
+    """Until it had everything."""
+    reconnects: int
+
+
+def _play(network: _Network, orders: Microservice, travellers: Sequence[_Traveller]) -> list[_Trip]:
+    """Post while the network is bad, until everybody has everything."""
     began = time.monotonic()
     half = _MESSAGES // network.spells // 2
     for _ in range(network.spells):
@@ -205,7 +229,8 @@ def _play(network: _Network, orders: Microservice, travellers: Sequence[_Travell
         back = lambda: all(one.phone.connected() for one in travellers)  # noqa: E731
         eventually(back, within=20, every=0.1, what="everybody is back")
     _everything_arrives(travellers)
-    return [one.phone.messages[-1].at - began for one in travellers]
+    phones = [one.phone for one in travellers]
+    return [_Trip(phone.messages[-1].at - began, phone.reconnects) for phone in phones]
 
 
 def _say_a_last_word(orders: Microservice, travellers: Sequence[_Traveller]) -> None:
@@ -224,14 +249,14 @@ def _judge(travellers: Sequence[_Traveller]) -> None:
     assert granted == {(1, 1), (2, 2)}
 
 
-def _rows(name: str, travellers: Sequence[_Traveller], seconds: Sequence[float]) -> list[Row]:
+def _rows(name: str, travellers: Sequence[_Traveller], trips: Sequence[_Trip]) -> list[Row]:
     rows = []
-    for one, took in zip(travellers, seconds, strict=True):
+    for one, trip in zip(travellers, trips, strict=True):
         arrived, carried = one.arrived(), one.road.carried()
         rows.append(
             Row(
                 name, str(one.qos), one.version.value, len(one.promised), repeated(arrived),
-                one.phone.reconnects, round(took, 2), carried.up, carried.down,
+                trip.reconnects, round(trip.seconds, 2), carried.up, carried.down,
             )
         )  # fmt: skip
     return rows
@@ -246,10 +271,12 @@ def test_qos_is_kept(
     orders: Microservice,
     roads_seen: list[Row],
 ) -> None:
+    if bad.cuts and samples.broker_image() == samples.DEV_BROKER:
+        pytest.skip(_NOT_ON_THE_STAND_IN)
     with _travellers(bad.name, issuer, lambda: network.road(balancer), bad.toxics) as travellers:
-        seconds = _play(bad, orders, travellers)
+        trips = _play(bad, orders, travellers)
         _say_a_last_word(orders, travellers)
-        roads_seen += _rows(bad.name, travellers, seconds)
+        roads_seen += _rows(bad.name, travellers, trips)
         _judge(travellers)
 
 
@@ -270,16 +297,16 @@ def test_qos_is_kept_on_a_slow_cable_that_loses_packets(
         slowlink.SlowLink(network, toxiproxy, _LOGS / "far.log", speed) as cable,
         _travellers(slow.name, issuer, lambda: cable.road(balancer), ()) as travellers,
     ):
-        seconds = _play(slow, orders, travellers)
+        trips = _play(slow, orders, travellers)
         wire = cable.wire()
         _say_a_last_word(orders, travellers)
-        rows = _rows(slow.name, travellers, seconds)
+        rows = _rows(slow.name, travellers, trips)
         roads_seen += rows
         roads_seen.append(
             Row(
                 "slow cable, all packets", "1+2", "all", sum(r.messages for r in rows),
-                sum(r.repeated for r in rows), sum(r.reconnects for r in rows), max(seconds),
-                *wire,
+                sum(r.repeated for r in rows), sum(r.reconnects for r in rows),
+                max(r.seconds for r in rows), *wire,
             )
         )  # fmt: skip
         _judge(travellers)
