@@ -150,6 +150,11 @@ def is_up(where: Provider) -> bool:
         return False
 
 
+def toxiproxy() -> Path:
+    """The server that makes networks bad."""
+    return binaries.binary("toxiproxy")
+
+
 @contextlib.contextmanager
 def for_tests() -> Iterator[Cluster]:
     """A cluster with the operator, for the e2e suite.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e import bringup
-from e2e.kit import artifacts, samples
+from e2e.kit import artifacts, roadreport, samples
 from e2e.kit.cluster import Cluster, Manifest
 from e2e.kit.issuer import Issuer
 from e2e.kit.microservice import Microservice
 from e2e.kit.ready import wait_ready
+from e2e.kit.roadreport import Row
 
 #: The story first, on a fresh object; logs last, when everything has happened.
 _ORDER = (
@@ -65,6 +67,37 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 _RUNNING: pytest.StashKey[Cluster] = pytest.StashKey()
 _DUMPS: pytest.StashKey[int] = pytest.StashKey()
+
+
+_ROADS: pytest.StashKey[list[Row]] = pytest.StashKey()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show what bad networks cost."""
+    rows = config.stash.get(_ROADS, [])
+    if rows:
+        terminalreporter.section("bad networks")
+        for line in roadreport.table(rows):
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"kept in {roadreport.FILE}")
+
+
+@pytest.fixture(scope="session")
+def roads_seen(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    """What phones saw of bad networks; shown at the end, and kept."""
+    rows: list[Row] = request.config.stash.setdefault(_ROADS, [])
+    yield rows
+    roadreport.write(rows)
+
+
+@pytest.fixture(scope="session")
+def toxiproxy(request: pytest.FixtureRequest) -> Path:
+    """The program that makes networks bad; a first build shows its progress."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        return bringup.toxiproxy()
 
 
 @pytest.fixture(scope="session")

@@ -49,12 +49,22 @@ def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
         certificates=files,
         gateway_certificates=trust if cluster.spec.publishers.tls else None,
         hooks_certificate={"tls.crt": "golden-certificate"} if cluster.spec.auth.tls else None,
+        https_certificates=_https(cluster),
         replicas={
             Pool.PUBLISHER: cluster.spec.publishers.replicas,
             Pool.SUBSCRIBER: cluster.spec.initial_subscribers(),
         },
     )
     return render(cluster, SETTINGS, inputs)
+
+
+def _https(cluster: Cluster) -> dict[str, str] | None:
+    tls = cluster.spec.gateway.tls
+    if tls is None:
+        return None
+    mutual = {"callers-ca.crt": "golden-authority", "peer.pem": "golden-peer"}
+    own = {"tls.crt": "golden-certificate", "tls.key": "golden-key", "ca.crt": "golden-authority"}
+    return {**own, **(mutual if tls.clientCASecretName else {})}
 
 
 def golden() -> Iterator[tuple[Path, str]]:

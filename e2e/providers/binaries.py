@@ -60,6 +60,7 @@ TOOLS: dict[str, Tool] = {
     "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
     "kind": Tool("kind", "sigs.k8s.io/kind"),
+    "toxiproxy": Tool("toxiproxy", "github.com/Shopify/toxiproxy/v2/cmd/server"),
 }
 CONTROL_PLANE = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl",
@@ -130,7 +131,7 @@ def ensure(names: tuple[str, ...]) -> None:
 
 
 #: What the tests need before any of them begins: a build takes longer than a test may.
-TESTS = (*CONTROL_PLANE, "helm", "actionlint", "kind")
+TESTS = (*CONTROL_PLANE, "helm", "actionlint", "kind", "toxiproxy")
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:] or TESTS:

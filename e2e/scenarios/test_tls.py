@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
+import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +18,9 @@ from e2e.kit.cluster import Cluster, Manifest, condition
 from e2e.kit.eventually import eventually
 from e2e.kit.issuer import Issuer
 from e2e.kit.loadbalancer import door
+from e2e.kit.microservice import AUDIENCE
 from e2e.kit.phone import Address, Phone
+from e2e.kit.portforward import PortForward
 from e2e.kit.ready import wait_ready
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("secure")]
@@ -106,14 +110,25 @@ def secure(cluster: Cluster, issuer: Issuer, certificates: Certificates) -> Iter
         "clientCASecretName": "publishers",
         "gatewaySecretName": "gateway",
     }
+    body["spec"]["gateway"] |= {
+        "tls": {"secretName": "https", "clientCASecretName": "https"},
+        "callers": [
+            {
+                "serviceAccount": {"namespace": _NAMESPACE, "name": "orders"},
+                "publish": ["orders/#"],
+            }
+        ],
+    }
     secrets = (
         certificates.secret(),
+        certificates.of_service("https", f"{_NAME}-gateway.{_NAMESPACE}.svc"),
         certificates.of_service("auth", f"{_NAME}-auth.{_NAMESPACE}.svc"),
         certificates.of_service("publishers", f"{_NAME}-publisher.{_NAMESPACE}.svc"),
         certificates.of_service("gateway", "gateway.example"),
     )
     keys = samples.key_set(_NAME, _NAMESPACE, issuer)
-    cluster.apply(*secrets, keys, body, namespace=_NAMESPACE)
+    account = samples.service_account(_NAMESPACE, "orders")
+    cluster.apply(*secrets, keys, account, body, namespace=_NAMESPACE)
     wait_ready(cluster, _NAME, _NAMESPACE, within=240)
     yield body
     cluster.delete(samples.KIND, _NAME, _NAMESPACE)
@@ -176,6 +191,37 @@ def test_mutual_tls_takes_only_devices_with_a_certificate(
     anonymous = Phone("fleet-1", None, tls=certificates.context(client=True))
     assert anonymous.connect(doors["fleet"]) != 0
     anonymous.disconnect()
+
+
+def _post(address: Address, context: ssl.SSLContext, token: str) -> int:
+    """Publish at the gateway by HTTPS; the answer's status.
+
+    Raises:
+        OSError: When the connection is refused.
+    """
+    connection = http.client.HTTPSConnection(*address, timeout=10, context=context)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    body = json.dumps({"topic": "orders/4711/1/status", "payload": "on its way", "qos": 1})
+    try:
+        connection.request("POST", "/v1/publish", body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_the_gateway_takes_only_callers_with_certificate_and_token(
+    cluster: Cluster, certificates: Certificates
+) -> None:
+    token = cluster.token(_NAMESPACE, "orders", AUDIENCE)
+    known, unknown = certificates.context(client=True), certificates.context()
+    with PortForward(cluster, _NAMESPACE, f"service/{_NAME}-gateway", 8443) as gateway:
+        assert _post(gateway.address, known, token) == 200
+        assert _post(gateway.address, known, "nonsense") == 401
+        with pytest.raises(OSError):  # noqa: PT011 - an alert or a reset, as it happens
+            _post(gateway.address, unknown, token)
+    body = cluster.existing(samples.KIND, _NAME, _NAMESPACE)
+    address = f"https://{_NAME}-gateway.{_NAMESPACE}.svc:8443"
+    assert body["status"]["endpoints"]["gateway"] == address
 
 
 def test_a_renewed_certificate_is_served_without_restart_and_disconnect(

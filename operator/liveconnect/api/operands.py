@@ -32,6 +32,7 @@ INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
 HOOKS_TLS_DIRECTORY = "/etc/liveconnect/hooks"
 BROKER_TLS_DIRECTORY = "/etc/liveconnect/publishers"
+HTTPS_DIRECTORY = "/etc/liveconnect/https"
 PRESENCE_SECRETS = "/etc/liveconnect/presence-secrets"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
@@ -235,15 +236,33 @@ class AuthConfig(ApiModel):
 RELOADED = ("topics", "publishers")
 
 
-class BrokerTls(ApiModel):
-    """Files for TLS to the publisher pool; read anew for every connection."""
+class ClientTls(ApiModel):
+    """Files of a TLS client's; read anew for new connections."""
 
     ca_file: str = f"{BROKER_TLS_DIRECTORY}/ca.crt"
-    """Authorities of the publishers' certificate."""
+    """Authorities of the server's certificate."""
     certificate_file: str | None = None
     """Own certificate and intermediates, for mutual TLS."""
     key_file: str | None = None
     """Its key."""
+
+
+class GatewayHttps(ApiModel):
+    """Files of the gateway's HTTPS; renewed ones are for new connections."""
+
+    port: int = 8443
+    """Where the API is served; the other port is left with what tells of the process."""
+    certificate_file: str = f"{HTTPS_DIRECTORY}/tls.crt"
+    """Certificate and intermediates."""
+    key_file: str = f"{HTTPS_DIRECTORY}/tls.key"
+    """Its key."""
+    client_authority_files: tuple[str, ...] = ()
+    """Authorities of the certificates that callers and the other pods must have; they need none
+    when empty."""
+    host: str
+    """Name that the certificate is for, whichever pod shows it."""
+    peer: ClientTls
+    """How the other pods are known, and who this one is to them."""
 
 
 class GatewayConfig(ApiModel):
@@ -257,7 +276,7 @@ class GatewayConfig(ApiModel):
     """Its MQTT port."""
     broker_nodes: str = ""
     """Host name that resolves to each of its ready nodes."""
-    broker_tls: BrokerTls | None = None
+    broker_tls: ClientTls | None = None
     """How the publishers are known and who we are; plain MQTT when not set."""
     token_file: str = TOKEN_FILE
     """Own ServiceAccount token (audience `liveconnect`), the MQTT user name; rotated in place."""
@@ -277,6 +296,8 @@ class GatewayConfig(ApiModel):
     """Pods of the gateway, numbered from 0."""
     peers: str = ""
     """URL of the pod `{ordinal}`."""
+    https: GatewayHttps | None = None
+    """HTTPS for callers and between the pods; plain HTTP when not set."""
     outbox_file: str = OUTBOX_FILE
     """Messages that were accepted and are not published yet."""
     max_outbox_messages: int = 200_000

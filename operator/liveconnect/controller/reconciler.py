@@ -23,7 +23,7 @@ from liveconnect.controller.adapters.canary import Canary
 from liveconnect.controller.adapters.expiry import ExpiryMetric
 from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
-from liveconnect.controller.adapters.placeholder import make_placeholder
+from liveconnect.controller.adapters.placeholder import make_peer_pair, make_placeholder
 from liveconnect.controller.adapters.troubles import observe_troubles
 from liveconnect.controller.model.actions import (
     Action,
@@ -62,10 +62,17 @@ from liveconnect.controller.model.observed import (
     VolumeView,
 )
 from liveconnect.controller.model.references import is_mounted, references
-from liveconnect.controller.model.tls import gateway_use, hooks_use, tls_uses
+from liveconnect.controller.model.tls import (
+    gateway_use,
+    has_certificates,
+    hooks_use,
+    https_use,
+    tls_uses,
+)
 from liveconnect.controller.model.troubles import pod_trouble
 from liveconnect.controller.planner.drift import is_edited
 from liveconnect.controller.planner.events import Event
+from liveconnect.controller.planner.gateway_https import lacks_peer_pair
 from liveconnect.controller.planner.plan import CALM, Plan, plan
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.refusals import INDEPENDENT, blamed
@@ -178,12 +185,14 @@ class Reconciler:
     async def _pass(self, cluster: Cluster, body: Manifest, now: datetime) -> timedelta:
         names = Names(cluster.name, cluster.namespace, self.settings.cluster_domain)
         self.credentials = self.credentials or await self._credentials(cluster, names)
-        if (tls_uses(cluster) or hooks_use(cluster)) and not self.credentials.placeholder:
+        if has_certificates(cluster) and not self.credentials.placeholder:
             self.credentials = replace(self.credentials, placeholder=make_placeholder())
         digests, missing = await self._references(cluster)
         observed = await self._observe(cluster, names, body, missing, now)
         classes = await self._storage_classes(classes_in_question(cluster, names, observed))
         observed = replace(observed, storage_classes=classes)
+        if lacks_peer_pair(cluster, names, observed):
+            observed = replace(observed, peer_pair=make_peer_pair(names.gateway, now))
         async with self.turns:
             observed = self._with_children(cluster, observed, now)
             decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
@@ -293,6 +302,9 @@ class Reconciler:
             asked |= {client.secret}
         if cluster.spec.publishers.tls is not None:
             asked |= {names.gateway_tls}
+        https = https_use(cluster)
+        if https is not None:
+            asked |= {*https.secrets, names.gateway_https}
         hooks = hooks_use(cluster)
         if hooks is not None:
             asked |= {hooks.secret, names.auth_tls, names.tls(Pool.SUBSCRIBER)}

@@ -15,8 +15,8 @@ import aiohttp
 from liveconnect.api.operands import GatewayConfig
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
-from liveconnect.common.server import HttpServer, Operations
 from liveconnect.common.server import Limits as ServerLimits
+from liveconnect.common.server import Operations
 from liveconnect.common.serviceaccounts import service_account_issuer
 from liveconnect.common.settings import ConfigError, ServiceSettings, load_config
 from liveconnect.common.tokens import Issuer, TokenVerifier
@@ -32,6 +32,7 @@ from liveconnect.gateway.messages import Limits, Permissions, Topics
 from liveconnect.gateway.outbox import OutboxFailedError
 from liveconnect.gateway.parked import ParkedMessages
 from liveconnect.gateway.peers import Peers
+from liveconnect.gateway.ports import Ports
 from liveconnect.gateway.quotas import Quotas
 from liveconnect.gateway.reading import Reader
 from liveconnect.gateway.routes import Routes
@@ -105,6 +106,7 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             one.message, one.caller, one.done, error
         )
         permissions = Permissions(config.callers)
+        operations = Operations(lambda: why_not_ready(issuer, link), draining)
         routes = Routes(
             Callers(TokenVerifier([issuer]), time.time),
             permissions,
@@ -114,10 +116,11 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             ParkedMessages(file, outbox, dispatch, permissions),
             Quotas(config.callers, time.monotonic()),
             Peers.of(config.replicas, os.environ.get("POD_NAME", "")),
-            Forwarder(http, config.peers),
-            Operations(lambda: why_not_ready(issuer, link), draining),
+            Forwarder(http, config.peers, config.https),
+            operations,
         )
-        server = HttpServer(routes, draining, ServerLimits(body_bytes=limits.batch_bytes))
+        bounds = ServerLimits(body_bytes=limits.batch_bytes)
+        ports = Ports(routes, operations, draining, bounds, config.https)
         # A background task that fails ends the process: better none than one that never connects.
         async with asyncio.TaskGroup() as tasks:
             background = [
@@ -126,7 +129,7 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
                 tasks.create_task(outbox.run()),
                 tasks.create_task(keep_purging(file)),
             ]
-            await server.serve(settings)
+            await ports.serve(settings)
             for task in background:
                 task.cancel()
         file.close()

@@ -13,11 +13,10 @@ import aiohttp
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
-from liveconnect.common.server import HttpServer, Limits, Operations
+from liveconnect.common.server import HttpServer, Limits, Operations, ServerCertificate, TlsFiles
 from liveconnect.common.settings import ConfigError, load_config
 from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.adapters.brokers import Brokers
-from liveconnect.webhook.adapters.hooks_certificate import HooksCertificate
 from liveconnect.webhook.adapters.rule_file import RuleFile
 from liveconnect.webhook.bearer import Bearers
 from liveconnect.webhook.changestream import ChangeStream
@@ -49,6 +48,17 @@ def make_gate(config: AuthConfig, session: aiohttp.ClientSession) -> Gate:
     """Return what lets devices in one after the other."""
     brokers = None if config.brokers is None else Brokers(session, config.brokers)
     return Gate(config.connects, brokers)
+
+
+def make_certificate(tls: HooksTls | None) -> ServerCertificate | None:
+    """Return the certificate of the hooks' TLS port, if there is one.
+
+    Raises:
+        ConfigError: its files cannot be used.
+    """
+    if tls is None:
+        return None
+    return ServerCertificate("hooks_tls", TlsFiles(tls.certificate_file, tls.key_file))
 
 
 async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
@@ -91,13 +101,13 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
             revoking.api,
             Operations(why_not, draining, {"/v1/rules": rules.answer}),
         )
+        certificate = make_certificate(config.hooks_tls)
         # A background task that fails ends the process: better no service than one whose
         # presence or keys quietly stand still.
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(issuer.keys.keep_fresh()) for issuer in issuers]
             works = (*presence.background(), *revoking.work(), gate.run(), rules.follow())
             background += [tasks.create_task(work) for work in (*works, *recheck)]
-            certificate = HooksCertificate(config.hooks_tls) if config.hooks_tls else None
             if certificate is not None:
                 background.append(tasks.create_task(certificate.follow()))
             await _listen(routes, draining, settings, config, certificate)
@@ -112,7 +122,7 @@ async def _listen(
     draining: Draining,
     settings: WebhookSettings,
     config: AuthConfig,
-    certificate: HooksCertificate | None,
+    certificate: ServerCertificate | None,
 ) -> None:
     """Serve on one port, on two or on three until drained."""
     limits = Limits(body_bytes=longest_body(config.max_message_bytes))

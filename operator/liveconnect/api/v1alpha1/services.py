@@ -8,7 +8,7 @@ from pydantic import Field
 
 from liveconnect.api.v1alpha1.accounts import ServiceAccountReference
 from liveconnect.api.v1alpha1.auth import SecretKeyReference
-from liveconnect.api.v1alpha1.base import ApiModel, TopicFilter
+from liveconnect.api.v1alpha1.base import ApiModel, ObjectName, TopicFilter
 from liveconnect.api.v1alpha1.podtemplate import PodTemplate
 from liveconnect.api.v1alpha1.pools import Storage
 from liveconnect.api.v1alpha1.resources import Resources
@@ -128,11 +128,25 @@ class Outbox(ApiModel):
     """Messages that each pod keeps at most; beyond it callers get 503."""
 
 
+class GatewayTls(ApiModel):
+    """TLS between microservices and the gateway: their tokens are sent there."""
+
+    secretName: ObjectName
+    """Secret with `tls.crt` and `tls.key`, for the host name `<name>-gateway.<namespace>.svc`, and
+    `ca.crt`, by which the gateway's pods know each other. A renewed certificate is served without a
+    restart."""
+    clientCASecretName: ObjectName | None = None
+    """Secret with `ca.crt`: only callers with a certificate of these authorities may connect
+    (mutual TLS). They need their token all the same."""
+
+
 class Gateway(ApiModel):
     """The publisher gateway: HTTP in, MQTT to the publisher pool out."""
 
     replicas: Annotated[int, Field(ge=1, le=50)] = 2
     """Number of pods."""
+    tls: GatewayTls | None = None
+    """HTTPS on port 8443 in place of plain HTTP on port 8080."""
     resources: Resources = Resources()
     """Compute resources of each pod."""
     podTemplate: PodTemplate = PodTemplate()

@@ -3,6 +3,7 @@
 Why not aiohttp's: docs/adr/0006-server-of-the-auth-hooks.md.
 """
 
+from liveconnect.common.server.certificate import ServerCertificate, TlsFiles
 from liveconnect.common.server.connection import Limits
 from liveconnect.common.server.message import Answer, Handler, Pending, Request, Response, Stream
 from liveconnect.common.server.operations import Operations, require_get
@@ -17,6 +18,8 @@ __all__ = [
     "Pending",
     "Request",
     "Response",
+    "ServerCertificate",
     "Stream",
+    "TlsFiles",
     "require_get",
 ]

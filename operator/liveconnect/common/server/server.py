@@ -15,6 +15,8 @@ from liveconnect.common.settings import ServiceSettings
 
 _BACKLOG: Final = 2048
 _SWEEP_SECONDS: Final = 2.0
+_HANDSHAKE_SECONDS: Final = 10.0
+"""As long as a request may take: until then the sweeper knows nothing of a connection."""
 
 _log = get_logger(__name__)
 
@@ -45,6 +47,7 @@ class HttpServer:
             settings.port if port is None else port,
             backlog=_BACKLOG,
             ssl=tls,
+            ssl_handshake_timeout=None if tls is None else _HANDSHAKE_SECONDS,
         )
         addresses = [list(socket.getsockname()[:2]) for socket in server.sockets]
         _log.info("listening", address=addresses)

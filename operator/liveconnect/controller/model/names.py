@@ -33,6 +33,7 @@ MQTTS_PORT = 8883
 SERVICE_PORT = 8080
 HOOKS_PORT = 8081
 HOOKS_TLS_PORT = 8444
+HTTPS_PORT = 8443
 PRESENCE_PORT = 6379
 
 
@@ -91,6 +92,11 @@ class Names:
     def gateway_tls(self) -> str:
         """The Secret with what the gateway needs for TLS to the publishers."""
         return f"{self.gateway}-tls"
+
+    @property
+    def gateway_https(self) -> str:
+        """The Secret with what the gateway's HTTPS needs."""
+        return f"{self.gateway}-https"
 
     @property
     def auth_tls(self) -> str:

@@ -231,6 +231,9 @@ class Observed:
     failed. Ports that are not open are left out."""
     fresh: Credentials | None = None
     """Random values, for a rotation that begins in this pass."""
+    peer_pair: str = field(default="", repr=False)
+    """A new certificate with its key by which the gateway's pods may know each other; empty when
+    they have one or need none."""
     topics: tuple[Manifest, ...] = ()
     """The `LiveConnectTopic` objects for this cluster."""
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

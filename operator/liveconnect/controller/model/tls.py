@@ -12,6 +12,10 @@ from liveconnect.controller.model.observed import Pool
 TLS_DIRECTORY = "/etc/liveconnect/tls"
 #: The file there with the authorities of the auth service; files of listeners end in `.pem`.
 HOOKS_AUTHORITY_FILE = "hooks-ca.crt"
+#: In the Secret for the gateway's HTTPS: authorities of callers' certificates, and the certificate
+#: with its key by which the pods know each other.
+CALLERS_FILE = "callers-ca.crt"
+PEER_FILE = "peer.pem"
 #: The publisher pool's listener, when it has TLS.
 PUBLISHER_LISTENER = "mqtts"
 
@@ -97,6 +101,28 @@ def hooks_use(cluster: Cluster) -> TlsUse | None:
         authority_secret=None,
         min_version=TlsVersion.TLS12,
     )
+
+
+def https_use(cluster: Cluster) -> TlsUse | None:
+    """The gateway's certificate for its callers, which it serves itself."""
+    tls = cluster.spec.gateway.tls
+    if tls is None:
+        return None
+    return TlsUse(
+        pool=Pool.PUBLISHER,
+        listener="https",
+        port=0,
+        path="spec.gateway.tls",
+        secret=tls.secretName,
+        authority_secret=tls.clientCASecretName,
+        min_version=TlsVersion.TLS12,
+    )
+
+
+def has_certificates(cluster: Cluster) -> bool:
+    """Whether anything is served by TLS."""
+    found = (*tls_uses(cluster), hooks_use(cluster), https_use(cluster))
+    return any(use is not None for use in found)
 
 
 def tls_uses(cluster: Cluster) -> tuple[TlsUse, ...]:

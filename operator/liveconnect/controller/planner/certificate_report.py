@@ -65,7 +65,7 @@ def certificate_verdict(
     ]
     if renewing:
         return ConditionStatus.TRUE, Reason.RENEWING_CERTIFICATE, "; ".join(renewing)
-    names = ", ".join(offer.use.listener for offer in offers)
+    names = ", ".join(dict.fromkeys(offer.use.listener for offer in offers))
     return ConditionStatus.TRUE, Reason.VALID_CERTIFICATES, f"valid on {names}"
 
 

@@ -69,6 +69,8 @@ class Certificates:
     """Content of the gateway's own Secret: how it knows the publishers, and who it is."""
     hooks: Mapping[str, str] | None = None
     """Content of the auth service's own Secret: the certificate of the hooks."""
+    https: Mapping[str, str] | None = None
+    """Content of the Secret for the gateway's HTTPS: what it shows, and whom it takes."""
 
     def __repr__(self) -> str:
         return f"Certificates({self.offers!r})"
@@ -107,7 +109,7 @@ def plan_certificates(
         reason = choice.reason
         authority: Certificate | None = None
         if use.authority_secret is not None:
-            pem, authority, trouble = _authorities(use, observed, held)
+            pem, authority, trouble = authorities(use, observed, held)
             content[use.authority_file] = pem or placeholder
             reason = reason if wrong or not trouble else Reason.INVALID_CERTIFICATE
             wrong = "; ".join(text for text in (wrong, trouble) if text)
@@ -187,7 +189,7 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _authorities(
+def authorities(
     use: TlsUse, observed: Observed, held: Mapping[str, str]
 ) -> tuple[str, Certificate | None, str]:
     """The authorities of client certificates, the first to expire, and what is wrong with them.

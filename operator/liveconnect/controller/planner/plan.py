@@ -20,6 +20,7 @@ from liveconnect.controller.planner.certificates import plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
+from liveconnect.controller.planner.gateway_https import with_https
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.mesh import look_at_mesh, mesh_news
@@ -96,6 +97,7 @@ def plan(
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     certificates = with_gateway(certificates, cluster, names, observed, now)
     certificates = with_hooks(certificates, cluster, names, observed, credentials.placeholder, now)
+    certificates = with_https(certificates, cluster, names, observed, credentials.placeholder, now)
     quiet = intent.departure is None and size.departure is None
     growth = storage.grow(cluster, names, observed, quiet=quiet)
     topics = plan_topics(cluster, names, observed, now)
@@ -106,6 +108,7 @@ def plan(
         certificates=certificates.files,
         gateway_certificates=certificates.gateway,
         hooks_certificate=certificates.hooks,
+        https_certificates=certificates.https,
         secret_digests=secret_digests,
         volume_sizes=growth.sizes,
         lives=storage.lives(observed),

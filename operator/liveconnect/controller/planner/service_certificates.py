@@ -43,7 +43,7 @@ def with_gateway(
     tls = cluster.spec.publishers.tls
     if tls is None:
         return certificates
-    held = _texts(observed, names.gateway_tls)
+    held = texts(observed, names.gateway_tls)
     server = next(use for use in tls_uses(cluster) if use.pool is Pool.PUBLISHER)
     host = names.host(names.pool(Pool.PUBLISHER))
     who = "the gateway knows the publishers"
@@ -52,7 +52,7 @@ def with_gateway(
     offers = [*certificates.offers, known]
     use = gateway_use(cluster)
     if use is not None:
-        own, offer = _pair(use, observed, held, now)
+        own, offer = pair(use, observed, held, now)
         files |= own
         offers.append(offer)
     return replace(certificates, offers=tuple(offers), gateway=files)
@@ -74,8 +74,8 @@ def with_hooks(
     use = hooks_use(cluster)
     if use is None:
         return certificates
-    own, offer = _pair(use, observed, _texts(observed, names.auth_tls), now)
-    held = _texts(observed, names.tls(Pool.SUBSCRIBER)).get(HOOKS_AUTHORITY_FILE, "")
+    own, offer = pair(use, observed, texts(observed, names.auth_tls), now, placeholder)
+    held = texts(observed, names.tls(Pool.SUBSCRIBER)).get(HOOKS_AUTHORITY_FILE, "")
     who = "the brokers know the auth service"
     authorities, known = trust(use, names.host(names.auth), observed, held, who)
     file = {HOOKS_AUTHORITY_FILE: authorities or placeholder}
@@ -83,27 +83,37 @@ def with_hooks(
         certificates,
         offers=(*certificates.offers, offer, known),
         files={pool: {**certificates.files.get(pool, {}), **file} for pool in Pool},
-        hooks=own or _split(placeholder),
+        hooks=own or split(placeholder),
     )
 
 
-def _pair(
-    use: TlsUse, observed: Observed, held: Mapping[str, str], now: datetime
+def pair(
+    use: TlsUse, observed: Observed, held: Mapping[str, str], now: datetime, placeholder: str = ""
 ) -> tuple[dict[str, str], Offer]:
-    """Certificate and key in files of their own; nothing when there never was a sound pair."""
+    """Certificate and key in files of their own; nothing when there never was a sound pair.
+
+    Args:
+        use: What asks for it.
+        observed: What the pass has seen, the Secrets in it.
+        held: The files as they are.
+        now: The time of the pass.
+        placeholder: What stands in the files while there is nothing good.
+    """
     before = held.get(CERTIFICATE_KEY, "") + held.get(PRIVATE_KEY_KEY, "")
-    choice = choose(use, observed.secrets, before or None, now)
+    choice = choose(use, observed.secrets, None if before in {"", placeholder} else before, now)
     certificate = choice.pair.certificate if choice.pair else None
     offer = Offer(use, certificate, None, choice.reason, choice.problem, 0, 0)
-    return (_split(choice.pair.pem) if choice.pair else {}), offer
+    return (split(choice.pair.pem) if choice.pair else {}), offer
 
 
-def _split(pem: str) -> dict[str, str]:
+def split(pem: str) -> dict[str, str]:
+    """Certificate and key of one file in one file each."""
     chain, end, key = pem.rpartition(_PEM_END)
     return {CERTIFICATE_KEY: chain + end, PRIVATE_KEY_KEY: key}
 
 
-def _texts(observed: Observed, secret: str) -> dict[str, str]:
+def texts(observed: Observed, secret: str) -> dict[str, str]:
+    """Content of a Secret of ours; empty when there is none."""
     return {k: v.decode(errors="replace") for k, v in observed.secrets.get(secret, {}).items()}
 
 

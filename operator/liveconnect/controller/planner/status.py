@@ -16,7 +16,13 @@ from liveconnect.api.v1alpha1 import (
     Status,
 )
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
-from liveconnect.controller.model.names import MQTT_PORT, MQTTS_PORT, SERVICE_PORT, Names
+from liveconnect.controller.model.names import (
+    HTTPS_PORT,
+    MQTT_PORT,
+    MQTTS_PORT,
+    SERVICE_PORT,
+    Names,
+)
 from liveconnect.controller.model.observed import Memory, Observed, Pool
 from liveconnect.controller.planner.certificate_report import certificate_rows
 from liveconnect.controller.planner.certificates import Certificates
@@ -156,9 +162,15 @@ def _endpoints(cluster: Cluster, names: Names, observed: Observed) -> Endpoints:
     return Endpoints(
         subscribers=f"{host}:{ports[0]['port']}" if host else "",
         publishers=f"{names.host(names.pool(Pool.PUBLISHER))}:{publishers}",
-        gateway=f"http://{names.host(names.gateway)}:{SERVICE_PORT}",
+        gateway=_gateway(cluster, names),
         presence=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
     )
+
+
+def _gateway(cluster: Cluster, names: Names) -> str:
+    host = names.host(names.gateway)
+    plain = cluster.spec.gateway.tls is None
+    return f"http://{host}:{SERVICE_PORT}" if plain else f"https://{host}:{HTTPS_PORT}"
 
 
 def _nodes(observed: Observed, membership: Membership) -> list[NodeStatus]:

@@ -101,6 +101,9 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
     if inputs.gateway_certificates is not None:
         content = dict(inputs.gateway_certificates)
         secrets.append(("gateway", _secret(names.gateway_tls, content)))
+    if inputs.https_certificates is not None:
+        content = dict(inputs.https_certificates)
+        secrets.append(("gateway", _secret(names.gateway_https, content)))
     if inputs.hooks_certificate is not None:
         secrets.append(("auth", _secret(names.auth_tls, dict(inputs.hooks_certificate))))
     if managed:
@@ -136,6 +139,6 @@ def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[st
         ("publisher", brokers.publisher_nodes_service(cluster, names)),
         ("auth", services.http_service(cluster, names, names.auth, "auth")),
         ("gateway", services.http_service(cluster, names, names.gateway, "gateway")),
-        ("gateway", services.gateway_pods_service(names)),
+        ("gateway", services.gateway_pods_service(cluster, names)),
         *presence,
     ]

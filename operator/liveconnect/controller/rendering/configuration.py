@@ -10,14 +10,16 @@ from liveconnect.api import operands
 from liveconnect.api.operands import (
     BROKER_TLS_DIRECTORY,
     CANARY_MOUNTPOINT,
+    HTTPS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
     PRESENCE_SECRETS,
     AuthConfig,
     BrokerAccess,
-    BrokerTls,
     ChangesWebhook,
+    ClientTls,
     GatewayConfig,
+    GatewayHttps,
     HooksTls,
     IntrospectionProvider,
     JwtProvider,
@@ -38,7 +40,11 @@ from liveconnect.api.v1alpha1 import (
     TlsVersion,
 )
 from liveconnect.common.policy.backends import named_backends, subject_of
-from liveconnect.controller.model.certificate import CERTIFICATE_KEY, PRIVATE_KEY_KEY
+from liveconnect.controller.model.certificate import (
+    AUTHORITY_KEY,
+    CERTIFICATE_KEY,
+    PRIVATE_KEY_KEY,
+)
 from liveconnect.controller.model.names import (
     CANARY_PORT,
     CLUSTERING_PORT,
@@ -46,6 +52,7 @@ from liveconnect.controller.model.names import (
     HOOKS_PORT,
     HOOKS_TLS_PORT,
     HTTP_PORT,
+    HTTPS_PORT,
     MQTT_PORT,
     MQTTS_PORT,
     SERVICE_PORT,
@@ -53,7 +60,9 @@ from liveconnect.controller.model.names import (
 )
 from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.model.tls import (
+    CALLERS_FILE,
     HOOKS_AUTHORITY_FILE,
+    PEER_FILE,
     PUBLISHER_LISTENER,
     TLS_DIRECTORY,
     tls_uses,
@@ -339,13 +348,38 @@ def auth_config(
     )
 
 
-def _broker_tls(tls: PublisherTls) -> BrokerTls:
+def _broker_tls(tls: PublisherTls) -> ClientTls:
     if tls.gatewaySecretName is None:
-        return BrokerTls()
-    return BrokerTls(
+        return ClientTls()
+    return ClientTls(
         certificate_file=f"{BROKER_TLS_DIRECTORY}/{CERTIFICATE_KEY}",
         key_file=f"{BROKER_TLS_DIRECTORY}/{PRIVATE_KEY_KEY}",
     )
+
+
+def _https(cluster: Cluster, names: Names) -> GatewayHttps | None:
+    tls = cluster.spec.gateway.tls
+    if tls is None:
+        return None
+    mutual = tls.clientCASecretName is not None
+    peer, callers = (f"{HTTPS_DIRECTORY}/{name}" for name in (PEER_FILE, CALLERS_FILE))
+    return GatewayHttps(
+        port=HTTPS_PORT,
+        host=names.host(names.gateway),
+        client_authority_files=(callers, peer) if mutual else (),
+        peer=ClientTls(
+            ca_file=f"{HTTPS_DIRECTORY}/{AUTHORITY_KEY}",
+            certificate_file=peer if mutual else None,
+            key_file=peer if mutual else None,
+        ),
+    )
+
+
+def _peers(cluster: Cluster, names: Names) -> str:
+    pod = f"{names.gateway}-{{ordinal}}.{names.host(names.gateway_pods)}"
+    if cluster.spec.gateway.tls is not None:
+        return f"https://{pod}:{HTTPS_PORT}"
+    return f"http://{pod}:{SERVICE_PORT}"
 
 
 def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
@@ -366,7 +400,8 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
         replicas=cluster.spec.gateway.replicas,
-        peers=f"http://{names.gateway}-{{ordinal}}.{names.host(names.gateway_pods)}:{SERVICE_PORT}",
+        peers=_peers(cluster, names),
+        https=_https(cluster, names),
         max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,
     )
     bounds = {

@@ -41,6 +41,8 @@ class RenderInputs:
     """Content of the gateway's own Secret with certificates; None without TLS to the publishers."""
     hooks_certificate: Mapping[str, str] | None = field(default=None, repr=False)
     """Content of the auth service's own Secret with its certificate; None without TLS for hooks."""
+    https_certificates: Mapping[str, str] | None = field(default=None, repr=False)
+    """Content of the Secret for the gateway's HTTPS; None without."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the Secrets that the object refers to: a change rolls the pods that mount them."""
     volume_sizes: Mapping[str, str] = field(default_factory=dict)

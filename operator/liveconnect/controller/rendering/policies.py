@@ -20,6 +20,7 @@ from liveconnect.controller.model.names import (
     HOOKS_PORT,
     HOOKS_TLS_PORT,
     HTTP_PORT,
+    HTTPS_PORT,
     MQTT_PORT,
     MQTTS_PORT,
     OPERATOR_APP,
@@ -156,9 +157,15 @@ def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:
     revokers = {r.serviceAccount.namespace for r in cluster.spec.auth.revokers}
     asking = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(readers | revokers)]
     reading = _rule(asking, SERVICE_PORT)
-    posting = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(callers)]
-    publishing = _rule(posting, SERVICE_PORT)
+    posting = [_pods(names.selector("gateway")), *_namespaces(callers)]
     return [
         Guard("auth", names.auth, [hooks, reading], None),
-        Guard("gateway", names.gateway, [publishing], None),
+        Guard("gateway", names.gateway, _posting(cluster, posting), None),
     ]
+
+
+def _posting(cluster: Cluster, callers: list[Peer]) -> list[Rule]:
+    """With HTTPS the plain port is left with what monitors read."""
+    if cluster.spec.gateway.tls is None:
+        return [_rule([callers[0], _MONITORING, *callers[1:]], SERVICE_PORT)]
+    return [_rule(callers, HTTPS_PORT), _rule([_MONITORING], SERVICE_PORT)]

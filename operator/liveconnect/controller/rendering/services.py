@@ -11,6 +11,7 @@ from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
     HOOKS_PORT,
     HOOKS_TLS_PORT,
+    HTTPS_PORT,
     PRESENCE_PORT,
     SERVICE_PORT,
     Names,
@@ -27,6 +28,7 @@ _PORTS: dict[str, list[dict[str, Any]]] = {
     "gateway": [{"name": "http", "port": SERVICE_PORT}],
     "presence": [{"name": "redis", "port": PRESENCE_PORT}],
 }
+_HTTPS: dict[str, Any] = {"name": "https", "port": HTTPS_PORT}
 _DEFAULT_REQUESTS = {"cpu": "50m", "memory": "96Mi"}
 
 
@@ -47,17 +49,25 @@ def _ports(cluster: Cluster, component: str) -> list[dict[str, Any]]:
     if component == "auth" and cluster.spec.auth.tls is not None:
         # Beside the plain one: nodes change over one by one.
         return [*ports, {"name": "hooks-tls", "port": HOOKS_TLS_PORT}]
+    if component == "gateway" and cluster.spec.gateway.tls is not None:
+        return [*ports, _HTTPS]
     return ports
+
+
+def _service_ports(cluster: Cluster, component: str) -> list[dict[str, Any]]:
+    """What a Service offers: with HTTPS nobody but kubelet and monitors needs the plain port."""
+    ports = _ports(cluster, component)
+    return [_HTTPS] if _HTTPS in ports else ports
 
 
 def http_service(cluster: Cluster, names: Names, name: str, component: str) -> Manifest:
     """The ClusterIP of a service."""
-    return service(name, _ports(cluster, component), names.selector(component))
+    return service(name, _service_ports(cluster, component), names.selector(component))
 
 
-def gateway_pods_service(names: Names) -> Manifest:
+def gateway_pods_service(cluster: Cluster, names: Names) -> Manifest:
     """The headless Service by which the gateway's pods find each other."""
-    ports, selector = _PORTS["gateway"], names.selector("gateway")
+    ports, selector = _service_ports(cluster, "gateway"), names.selector("gateway")
     return service(names.gateway_pods, ports, selector, headless=True)
 
 
@@ -226,7 +236,9 @@ def gateway_stateful_set(
     }
     tls = []
     if cluster.spec.publishers.tls is not None:
-        tls = [_certificates("tls", operands.BROKER_TLS_DIRECTORY, names.gateway_tls)]
+        tls.append(_certificates("tls", operands.BROKER_TLS_DIRECTORY, names.gateway_tls))
+    if cluster.spec.gateway.tls is not None:
+        tls.append(_certificates("https", operands.HTTPS_DIRECTORY, names.gateway_https))
     storage = cluster.spec.gateway.outbox.storage
     claim = {
         "name": "data",
@@ -241,7 +253,7 @@ def gateway_stateful_set(
         [_config(names.gateway), _api_access(), (token_mount, token_volume), *tls],
         claim=claim,
         container="gateway",
-        ports=_PORTS["gateway"],
+        ports=_ports(cluster, "gateway"),
         env=[],
         command=["liveconnect-gateway"],
         replicas=cluster.spec.gateway.replicas,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
+import time
 from typing import Final
 
 import aiohttp
 from yarl import URL
 
+from liveconnect.api.operands import GatewayHttps
+from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Request, Response
+from liveconnect.gateway.adapters.clienttls import tls_context
 
 FORWARDED: Final = b"liveconnect-forwarded"
 """Header of a request that another pod has handed over: it goes no further."""
@@ -16,20 +21,48 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=2.0)
 _KEPT: Final = frozenset({b"authorization", b"content-type", b"idempotency-key"})
 _ANSWERED: Final = ("Retry-After", "WWW-Authenticate", "Accept-Post", "Allow")
 _LATER: Final = {"Retry-After": "2"}
+_CONTEXT_SECONDS: Final = 15.0
+"""How long connections are made with what the files held."""
+
+_log = get_logger(__name__)
+
+
+class _PeerContext:
+    """How other pods are known, by files that are replaced in place."""
+
+    def __init__(self, https: GatewayHttps) -> None:
+        self._files = https.peer
+        self._context: ssl.SSLContext | None = None
+        self._read = 0.0
+
+    def now(self) -> ssl.SSLContext | None:
+        """Return what connections are made with now; None if the files cannot be used."""
+        if self._context is None or time.monotonic() - self._read > _CONTEXT_SECONDS:
+            try:
+                self._context, self._read = tls_context(self._files), time.monotonic()
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or type(error).__name__
+                _log.warning("the files by which pods know each other cannot be used", reason=why)
+        return self._context
 
 
 class Forwarder:
     """Knows where the other pods are."""
 
-    def __init__(self, session: aiohttp.ClientSession, peers: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, peers: str, https: GatewayHttps | None = None
+    ) -> None:
         """Make it.
 
         Args:
             session: its owner closes it.
             peers: URL of a pod, with `{ordinal}`.
+            https: how they are known where they are asked by HTTPS.
         """
         self._session = session
         self._peers = peers
+        self._context = None if https is None else _PeerContext(https)
+        self._host = None if https is None else https.host
 
     async def forward(self, request: Request, ordinal: int) -> Response:
         """Return the other pod's answer.
@@ -46,6 +79,9 @@ class Forwarder:
             if name in _KEPT or name.startswith(b"ce-")
         }
         headers[FORWARDED.decode()] = "1"
+        context = None if self._context is None else self._context.now()
+        if self._context is not None and context is None:
+            raise _away(sent=False)
         try:
             async with self._session.request(
                 request.method,
@@ -54,10 +90,15 @@ class Forwarder:
                 headers=headers,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
+                ssl=True if context is None else context,
+                server_hostname=self._host,
             ) as answer:
                 kept = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
                 kind = answer.headers.get("Content-Type", "application/json")
                 return Response(await answer.read(), answer.status, kind, kept)
+        except aiohttp.ClientConnectorCertificateError as error:
+            _log.warning("another pod's certificate is refused", reason=str(error))
+            raise _away(sent=False) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise _away(sent=False) from None
         except (aiohttp.ClientError, TimeoutError):

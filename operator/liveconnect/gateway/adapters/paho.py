@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from liveconnect.api.operands import BrokerTls
+from liveconnect.api.operands import ClientTls
 from liveconnect.common.logs import get_logger
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.credential import Credential, read_credential
@@ -44,7 +44,7 @@ class LinkOptions(msgspec.Struct, frozen=True):
     """Of this process; begins its client ids."""
     window: int
     """Messages that may wait for their acknowledgement."""
-    tls: BrokerTls | None = None
+    tls: ClientTls | None = None
     """How the publishers are known and who we are; None for plain MQTT."""
     nodes: str = ""
     """Host name that resolves to every ready node of the pool; empty if there is none such."""

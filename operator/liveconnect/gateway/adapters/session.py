@@ -19,12 +19,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from liveconnect.api.operands import BrokerTls
+from liveconnect.api.operands import ClientTls
 from liveconnect.common.logs import Redacted, get_logger
 from liveconnect.common.mqttstream import Stream
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
-from liveconnect.gateway.adapters.brokertls import tls_context
 from liveconnect.gateway.adapters.client import Client
+from liveconnect.gateway.adapters.clienttls import tls_context
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
     AckTimeoutError,
@@ -124,7 +124,7 @@ class Connection:
         token: Redacted,
         *,
         session_seconds: int = 0,
-        tls: BrokerTls | None = None,
+        tls: ClientTls | None = None,
         name: str | None = None,
     ) -> None:
         """Connect.

@@ -218,6 +218,7 @@ BAD: list[tuple[str, Any, str, str]] = [
         "the gateway needs a certificate, too",
     ),
     ("spec.auth.tls", {}, "spec.auth.tls.secretName", "Required"),
+    ("spec.gateway", {"tls": {}}, "spec.gateway.tls.secretName", "Required"),
     ("spec.publishers", {"tls": {}}, "spec.publishers.tls.secretName", "Required"),
     ("spec.subscribers.listeners", [], "spec.subscribers.listeners", "at least 1 item"),
     (

@@ -69,6 +69,7 @@ def test_objects_default_to_what_is_inside(found: dict[str, Node]) -> None:
                         "spec.subscribers.listeners[].tls",
                         "spec.publishers.tls",
                         "spec.auth.tls",
+                        "spec.gateway.tls",
                         "spec.auth.connects.priority",
                         "spec.auth.tokens[].jwt",
                         "spec.auth.tokens[].jwt.jwksSecretRef",

@@ -158,3 +158,11 @@ def test_names_are_resolved_by_udp_and_tcp() -> None:
     for dns in rules:
         assert [r["ports"][0]["protocol"] for r in dns] == ["UDP", "TCP"]
         assert all(r["ports"][0]["port"] == 53 and "to" not in r for r in dns)
+
+
+def test_with_https_the_gateways_plain_port_is_for_monitors_only() -> None:
+    gateway = {**SPEC["gateway"], "tls": {"secretName": "https"}}
+    network = Network({**SPEC, "gateway": gateway})
+    for port, welcome in ((8443, {"gateway", "shop"}), (8080, {"monitor"})):
+        reaching = {pod for pod in network.pods if network.reaches(pod, "gateway", port)}
+        assert reaching == welcome

@@ -1,14 +1,14 @@
-"""TLS to the publisher pool, from files that are replaced in place."""
+"""The client's end of TLS, from files that are replaced in place."""
 
 from __future__ import annotations
 
 import ssl
 
-from liveconnect.api.operands import BrokerTls
+from liveconnect.api.operands import ClientTls
 
 
-def tls_context(files: BrokerTls | None) -> ssl.SSLContext | None:
-    """Read the files, as they are now; None for plain MQTT.
+def tls_context(files: ClientTls | None) -> ssl.SSLContext | None:
+    """Read the files, as they are now; None without TLS.
 
     Raises:
         OSError: a file is missing, or is not what it should be (`ssl.SSLError` is one).
