@@ -425,8 +425,8 @@ class Reconciler:
             case JoinNode(pod, discovery):
                 view = next(p for p in observed.pods if p.name == pod)
                 await self._join(view, keys[pod], discovery)
-            case StopListeners(pod):
-                await self.brokers.stop_listeners(ips[pod], keys[pod])
+            case StopListeners(pod, cut):
+                await self.brokers.stop_listeners(ips[pod], keys[pod], cut=cut)
             case DisconnectClients(pod, node, count):
                 await self.brokers.disconnect(ips[pod], keys[pod], node, count)
             case SuspendNode(pod, node):

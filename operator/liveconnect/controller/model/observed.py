@@ -195,6 +195,8 @@ class Memory:
     """Children that were applied and that no watch has shown yet, and when."""
     rest: Rest | None = None
     """What the last pass was made from, if it found nothing to apply."""
+    sleeping: tuple[str, datetime] | None = None
+    """A phase on the way to sleep or back, and since when its patience counts."""
     reconciled: str = ""
     """Value of the annotation `liveconnect.io/reconcile` that the last whole pass acted on."""
 

@@ -15,12 +15,14 @@ from liveconnect.api.v1alpha1 import (
 )
 from liveconnect.api.v1alpha1.cluster import PAUSED_ANNOTATION
 from liveconnect.controller.model.departure import Purpose
+from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.model.troubles import component
 from liveconnect.controller.planner.certificate_report import certificate_verdict
 from liveconnect.controller.planner.certificates import Certificates
+from liveconnect.controller.planner.hibernation import Sleep, verdict, wake_up
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
@@ -31,6 +33,7 @@ from liveconnect.controller.planner.transition import transition
 
 Verdict = tuple[ConditionStatus, str, str]
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
+_NOT_RUNNING: Verdict = (FALSE, Reason.HIBERNATED, "does not run: spec.hibernate")
 
 
 def conditions(  # noqa: PLR0913 - everything that a pass knows
@@ -43,6 +46,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     drain: DrainStatus | None,
     certificates: Certificates,
     rotation: Rotation,
+    sleep: Sleep,
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
 ) -> list[Condition]:
@@ -57,14 +61,19 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "AuthReady": _workload(observed, "Deployment", names, names.auth),
         "GatewayReady": _workload(observed, "StatefulSet", names, names.gateway),
     }
+    asleep = _hibernated(sleep, cluster)
+    parts |= dict.fromkeys(_resting(sleep), _NOT_RUNNING)
     verdicts: dict[str, Verdict] = {
-        "Ready": _ready(observed, parts),
+        "Ready": _ready(observed, parts, sleep, asleep, cluster),
         **parts,
-        "Progressing": _progressing(observed, size, membership, rollout, drain),
+        "Progressing": (TRUE, asleep[1], asleep[2])
+        if sleep.under_way
+        else _progressing(observed, size, membership, rollout, drain, sleep),
         "Degraded": _degraded(observed, membership),
         "CredentialsRotating": _rotating(rotation),
         "Paused": _paused(cluster),
-        **_scaling(cluster, observed, size),
+        "Hibernated": asleep,
+        **_scaling(cluster, observed, size, sleep),
     }
     old = {c["type"]: c for c in observed.status.get("conditions", [])}
     return [
@@ -73,7 +82,31 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     ]
 
 
-def _ready(observed: Observed, parts: Mapping[str, Verdict]) -> Verdict:
+def _hibernated(sleep: Sleep, cluster: Cluster) -> Verdict:
+    holds, reason, message = verdict(sleep, cluster)
+    return TRUE if holds else FALSE, reason, message
+
+
+def _resting(sleep: Sleep) -> tuple[str, ...]:
+    """Conditions of parts that do not run now, and shall not."""
+    if sleep.now.phase is Phase.ASLEEP:
+        nodes = ("PublishersReady", "SubscribersReady", "MeshVerified", "GatewayReady")
+        return nodes if sleep.now.services else (*nodes, "AuthReady", "PresenceReady")
+    return ("GatewayReady",) if sleep.now.closed else ()
+
+
+def _ready(
+    observed: Observed,
+    parts: Mapping[str, Verdict],
+    sleep: Sleep,
+    asleep: Verdict,
+    cluster: Cluster,
+) -> Verdict:
+    if sleep.now.closed:
+        # Also beside anything else that is wrong: this is why it does not serve.
+        wrong = "".join(f"; {problem}" for problem in observed.missing_references)
+        how = f"; {wake_up(cluster)}" if sleep.asked else ""
+        return FALSE, asleep[1], f"{asleep[2]}{how}{wrong}"
     if observed.missing_references:
         return FALSE, Reason.MISSING_REFERENCE, "; ".join(observed.missing_references)
     broken = [(kind, v) for kind, v in parts.items() if v[0] is not TRUE]
@@ -139,7 +172,10 @@ def _progressing(
     membership: Membership,
     rollout: Rollout,
     drain: DrainStatus | None,
+    sleep: Sleep,
 ) -> Verdict:
+    if sleep.complete:
+        return FALSE, Reason.HIBERNATED, "nothing is under way: it sleeps"
     if drain is not None:
         reason = Reason.LEAVING if drain.purpose == Purpose.LEAVE else Reason.RESTARTING
         left = f"{drain.sessionsLeft} clients and {drain.queuesLeft} queues left"
@@ -190,12 +226,15 @@ def _degraded(observed: Observed, membership: Membership) -> Verdict:
     return FALSE, Reason.HEALTHY, "no trouble seen"
 
 
-def _scaling(cluster: Cluster, observed: Observed, size: Sizes) -> dict[str, Verdict]:
+def _scaling(cluster: Cluster, observed: Observed, size: Sizes, sleep: Sleep) -> dict[str, Verdict]:
     """HPA's own three words."""
     policy = cluster.spec.subscribers.autoscaling
     if policy is None:
         off: Verdict = (FALSE, Reason.NOT_AUTOSCALED, "spec.subscribers.autoscaling is not set")
         return {"AbleToScale": off, "ScalingActive": off, "ScalingLimited": off}
+    if sleep.holds:
+        still: Verdict = (FALSE, Reason.HIBERNATING, "the pool's size stands still: spec.hibernate")
+        return {"AbleToScale": still, "ScalingActive": still, "ScalingLimited": still}
     able: Verdict = (TRUE, Reason.READY_FOR_SCALE, "the pool can be scaled")
     if size.leaving:
         able = (FALSE, Reason.LEAVING, f"{size.leaving} must finish leaving first")

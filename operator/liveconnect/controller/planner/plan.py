@@ -10,6 +10,7 @@ from liveconnect.api.v1alpha1 import Cluster, Disruption, Status, duration
 from liveconnect.api.v1alpha1.cluster import RECONCILE_ANNOTATION
 from liveconnect.controller.model.actions import Action, Apply, Delete
 from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import LoadSample, Memory, Observed, Pool
@@ -19,6 +20,13 @@ from liveconnect.controller.planner.certificates import plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
+from liveconnect.controller.planner.hibernation import (
+    Sleep,
+    phase,
+    plan_sleep,
+    remembered,
+    sleep_news,
+)
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.options import plan_options
@@ -77,23 +85,29 @@ def plan(
     rollout = plan_rollout(names, observed, membership, now)
     rotation = Rotation(credentials)
     if not cluster.paused:
-        rotation = plan_rotation(cluster, names, credentials, observed, membership)
+        at = phase(names, observed)
+        rotation = plan_rotation(cluster, names, credentials, observed, membership, at)
     if rotation.restarting:
         rollout = replace(rollout, drain=None, replace=None, waiting=rotation.message)
     if cluster.spec.auth.tls is not None and not follows(names, observed):
         # A broker of the new template may ask where no pod of the auth service answers yet.
         rollout = replace(rollout, drain=None, waiting=f"{names.auth} rolls out first")
-    intent = decide(names, size, observed, membership, rollout, now)
+    sleep = plan_sleep(
+        cluster, names, size, observed, membership, now, restarting=rotation.restarting
+    )
+    size, membership, rollout = _held(sleep, size, membership, rollout)
+    intent = decide(names, size, observed, membership, rollout, now, sleep)
     certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
     certificates = with_gateway(certificates, cluster, names, observed, now)
     certificates = with_hooks(certificates, cluster, names, observed, credentials.placeholder, now)
-    quiet = intent.departure is None and size.departure is None
+    quiet = intent.departure is None and size.departure is None and not sleep.holds
     growth = storage.grow(cluster, names, observed, quiet=quiet)
     topics = plan_topics(cluster, names, observed, now)
     inputs = RenderInputs(
         credentials=rotation.credentials,
         replicas=intent.replicas,
         departure=intent.departure,
+        hibernation=sleep.now,
         certificates=certificates.files,
         gateway_certificates=certificates.gateway,
         hooks_certificate=certificates.hooks,
@@ -103,7 +117,7 @@ def plan(
         rules=topics.rules,
     )
     children = _children(cluster, settings, inputs, observed)
-    step = _drain(intent, size, budget, names, observed, membership, now)
+    step = _drain(intent, size, budget, names, observed, membership, now, sleep)
     actions: tuple[Action, ...] = (
         *children,
         *_stale_claims(names, intent.replicas, observed),
@@ -114,6 +128,7 @@ def plan(
         *_replacements(names, intent, rollout, membership),
         *certificates.actions,
         *rotation.actions,
+        *sleep.actions,
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
         *topics.refreshes,
@@ -122,7 +137,7 @@ def plan(
     if cluster.paused:
         actions = ()
     memory = replace(
-        membership.memory,
+        remembered(sleep, membership.memory),
         cuts=step.memory.cuts if actions else observed.memory.cuts,
         # Of this departure alone: the next node of the same name has queues of its own.
         migration=step.memory.migration if size.departure and not cluster.paused else None,
@@ -139,7 +154,8 @@ def plan(
         # They do not restart node by node, whatever a change of the template means otherwise.
         events = tuple(e for e in events if e.reason != Reason.ROLLING_OUT)
     told = certificate_news(certificates, observed.status, now)
-    events = (*events, *(Event(*one) for one in (*told, *rotation.news)))
+    slept = () if cluster.paused else sleep_news(sleep, observed)
+    events = (*events, *(Event(*one) for one in (*told, *rotation.news, *slept)))
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
     drain = size.departure and progress(size.departure, budget, observed, memory, now)
@@ -153,13 +169,14 @@ def plan(
         drain or None,
         certificates,
         rotation,
+        sleep,
         memory,
         now,
     )
     news = tuple(e for e in events if (e.reason, e.message) not in said)
     idle = membership.converged and topics.settled and not rotation.under_way
-    calm = not actions and idle and not _under_way(intent, rollout, status)
-    pace = CALM if calm else _pace(size)
+    calm = sleep.complete or (idle and not _under_way(intent, rollout, status))
+    pace = CALM if calm and not actions else _pace(size)
     return Plan(actions, status, news, pace, memory, rotation.credentials, topics.statuses)
 
 
@@ -180,6 +197,19 @@ def _children(
     return (*applies, *_prunes(desired, observed))
 
 
+def _held(
+    sleep: Sleep, size: Sizes, membership: Membership, rollout: Rollout
+) -> tuple[Sizes, Membership, Rollout]:
+    """What is planned besides, standing still on the way to sleep and back."""
+    if sleep.holds:
+        size = size.held()
+        waiting = "spec.hibernate goes first"
+        rollout = replace(rollout, drain=None, replace=None, waiting=waiting)
+    if sleep.now.phase in {Phase.CLOSING, Phase.ASLEEP}:
+        membership = replace(membership, actions=())
+    return size, membership, rollout
+
+
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:
     """Pods that shall be members: those of the StatefulSets, but for the one that leaves."""
     leaving = size.leaving
@@ -197,9 +227,15 @@ def _drain(  # noqa: PLR0913 - everything that a pass knows
     observed: Observed,
     membership: Membership,
     now: datetime,
+    sleep: Sleep,
 ) -> DrainStep:
     """The step of a departure that is written down already: the note comes first."""
-    if membership.actions or intent.departure is None or intent.departure != size.departure:
+    if (
+        sleep.now.closed
+        or membership.actions
+        or intent.departure is None
+        or intent.departure != size.departure
+    ):
         return DrainStep(None, observed.memory)
     return drain_step(intent.departure, budget, names, observed, observed.memory, now)
 
