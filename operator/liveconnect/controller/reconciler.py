@@ -673,6 +673,7 @@ def volume_view(claim: Manifest) -> VolumeView:
         storage_class=spec.get("storageClassName"),
         life=marks.get(LIFE_ANNOTATION, ""),
         retired=RETIRED_ANNOTATION in marks,
+        owners=tuple(meta.get("ownerReferences") or ()),
         trouble="; ".join(troubles),
     )
 

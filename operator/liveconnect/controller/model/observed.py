@@ -106,6 +106,8 @@ class VolumeView:
     Empty until the first state on it was retired."""
     retired: bool = False
     """The state on it is that of a node that left: the next node begins a new life."""
+    owners: tuple[Mapping[str, object], ...] = ()
+    """Its owner references: with the last of them it goes."""
     trouble: str = ""
     """What Kubernetes says of a change of its size that does not get on."""
 

@@ -112,6 +112,8 @@ def plan_sleep(  # noqa: PLR0913 - everything that a pass knows
             sleep = _open(size, observed, membership, now)
         case _:
             sleep = Sleep(before, Hibernation())
+    if cluster.paused and sleep.now.phase is not before:
+        sleep = Sleep(before, Hibernation(before))
     return replace(sleep, asked=asked)
 
 

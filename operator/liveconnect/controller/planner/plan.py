@@ -131,6 +131,7 @@ def plan(
         *sleep.actions,
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
+        *storage.entrusted(cluster, names, observed),
         *topics.refreshes,
     )
     actions = storage.retained(cluster, names, observed, actions)

@@ -50,7 +50,12 @@ SPREAD_SECONDS = 3
 
 
 def parse(
-    subscribers: dict[str, Any], publishers: int = 2, generation: int = 1, image: str = "broker:1"
+    subscribers: dict[str, Any],
+    publishers: int = 2,
+    generation: int = 1,
+    image: str = "broker:1",
+    *,
+    hibernate: bool = False,
 ) -> Cluster:
     jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
     return Cluster.parse(
@@ -61,6 +66,7 @@ def parse(
                 "publishers": {"replicas": publishers},
                 "subscribers": subscribers,
                 "auth": {"tokens": [{"jwt": jwt}]},
+                "hibernate": hibernate,
             },
         }
     )
@@ -160,7 +166,13 @@ class World:
             brokers=views,
             claims=claims,
             volumes={
-                n: VolumeView(name=n, uid=u, requested="1Gi", capacity="1Gi")
+                n: VolumeView(
+                    name=n,
+                    uid=u,
+                    requested="1Gi",
+                    capacity="1Gi",
+                    owners=({"uid": f"StatefulSet/{n.removeprefix('data-').rpartition('-')[0]}"},),
+                )
                 for n, u in claims.items()
             },
             status=self.status,
@@ -186,11 +198,13 @@ class World:
                 self.generations[key] = self.generations.get(key, 0) + 1
                 applied = {**manifest, "metadata": {**manifest["metadata"], "uid": str(key)}}
                 applied["metadata"]["generation"] = self.generations[key]
-                if key.kind == "StatefulSet":
+                if key.kind in {"StatefulSet", "Deployment"}:
                     revision = digest(manifest["spec"]["template"])
                     applied["status"] = {
                         "updateRevision": revision,
                         "observedGeneration": self.generations[key],
+                        "replicas": manifest["spec"]["replicas"],
+                        "readyReplicas": manifest["spec"]["replicas"],
                     }
                 self.children[key] = applied
                 applied_now = {**self.memory.applied, key: self.generations[key]}
@@ -209,6 +223,8 @@ class World:
                 self.joining[pod] = (self.now + timedelta(seconds=JOIN_SECONDS), discovery)
             case SuspendNode(pod, _) | StopListeners(pod):
                 self.suspended.add(pod)
+                if isinstance(action, StopListeners) and action.cut:
+                    self.connections[pod] = 0
             case SetOptions():
                 self.configure(action)
             case DisconnectClients(pod, _, count):
@@ -266,7 +282,8 @@ class World:
     def live(self) -> None:
         """StatefulSets make and remove pods; joins settle; gossip brings empty members back."""
         wanted = set(self.wanted())
-        self.running &= wanted
+        for pod in self.running - wanted:
+            self.stop(pod)
         self.pods = {name: pod for name, pod in self.pods.items() if name in wanted}
         for pod in sorted(wanted):
             self.disks.setdefault(pod, Disk({self.names.node(pod)}))
