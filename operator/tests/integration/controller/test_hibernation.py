@@ -59,7 +59,7 @@ def uids(driver: Driver) -> dict[str, str]:
 
 
 def is_asleep(kube: Kube) -> bool:
-    return condition(kube, "Hibernated")["status"] == "True"
+    return str(condition(kube, "Hibernated")["status"]) == "True"
 
 
 def test_all_pods_go_and_come_back_to_their_volumes(
