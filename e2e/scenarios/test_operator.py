@@ -292,17 +292,16 @@ def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> Non
     changed = copy.deepcopy(small)
     changed["spec"]["broker"]["config"] = {"topic_max_depth": "13"}
     cluster.apply(changed, namespace=namespace)
-
-    def reached(pod: str) -> bool:
-        body = cluster.existing("pod", pod, namespace)
-        fresh = body["metadata"]["uid"] != before[pod]
-        ready = condition(body, "Ready").get("status") == "True"
-        conf = cluster.file(pod, "/vernemq/etc/vernemq.conf", namespace)
-        return fresh and ready and "topic_max_depth = 13" in conf
-
+    # Asked at once: what was true before the edit does not count.
+    cluster.kubectl(
+        "wait", "--for=condition=Ready", f"liveconnect/{name}", "-n", namespace,
+        "--timeout=240s", timeout=250,
+    )  # fmt: skip
     for pod in pods:
-        eventually(lambda pod=pod: reached(pod), within=180, every=2, what=f"{pod} rolled")  # type: ignore[misc]  # mypy cannot infer a lambda's default
-    wait_ready(cluster, name, namespace, within=120)
+        body = cluster.existing("pod", pod, namespace)
+        assert body["metadata"]["uid"] != before[pod], f"{pod} was not rolled yet"
+        assert condition(body, "Ready").get("status") == "True", pod
+        assert "topic_max_depth = 13" in cluster.file(pod, "/vernemq/etc/vernemq.conf", namespace)
 
 
 def test_deletion_removes_everything(cluster: Cluster, small: Manifest) -> None:

@@ -23,6 +23,7 @@ from liveconnect.controller.model.troubles import component
 from liveconnect.controller.planner.certificate_report import certificate_verdict
 from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.hibernation import Sleep, verdict, wake_up
+from liveconnect.controller.planner.inforce import is_seen, what_is_behind
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
@@ -47,6 +48,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     certificates: Certificates,
     rotation: Rotation,
     sleep: Sleep,
+    not_in_force: tuple[str, ...],
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
 ) -> list[Condition]:
@@ -62,13 +64,14 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "GatewayReady": _workload(observed, "StatefulSet", names, names.gateway),
     }
     asleep = _hibernated(sleep, cluster)
+    behind = what_is_behind(cluster, names, observed, rollout, not_in_force)
     parts |= dict.fromkeys(_resting(sleep), _NOT_RUNNING)
     verdicts: dict[str, Verdict] = {
-        "Ready": _ready(observed, parts, sleep, asleep, cluster),
+        "Ready": _asleep_first(sleep, asleep, cluster, observed) or _ready(observed, parts, behind),
         **parts,
         "Progressing": (TRUE, asleep[1], asleep[2])
         if sleep.under_way
-        else _progressing(observed, size, membership, rollout, drain, sleep),
+        else _progressing(size, membership, behind, drain, sleep),
         "Degraded": _degraded(observed, membership),
         "CredentialsRotating": _rotating(rotation),
         "Paused": _paused(cluster),
@@ -95,21 +98,23 @@ def _resting(sleep: Sleep) -> tuple[str, ...]:
     return ("GatewayReady",) if sleep.now.closed else ()
 
 
-def _ready(
-    observed: Observed,
-    parts: Mapping[str, Verdict],
-    sleep: Sleep,
-    asleep: Verdict,
-    cluster: Cluster,
-) -> Verdict:
-    if sleep.now.closed:
-        # Also beside anything else that is wrong: this is why it does not serve.
-        wrong = "".join(f"; {problem}" for problem in observed.missing_references)
-        how = f"; {wake_up(cluster)}" if sleep.asked else ""
-        return FALSE, asleep[1], f"{asleep[2]}{how}{wrong}"
+def _asleep_first(
+    sleep: Sleep, asleep: Verdict, cluster: Cluster, observed: Observed
+) -> Verdict | None:
+    """Why it does not serve, beside anything else that is wrong; None when it is awake."""
+    if not sleep.now.closed:
+        return None
+    wrong = "".join(f"; {problem}" for problem in observed.missing_references)
+    how = f"; {wake_up(cluster)}" if sleep.asked else ""
+    return FALSE, asleep[1], f"{asleep[2]}{how}{wrong}"
+
+
+def _ready(observed: Observed, parts: Mapping[str, Verdict], behind: str) -> Verdict:
     if observed.missing_references:
         return FALSE, Reason.MISSING_REFERENCE, "; ".join(observed.missing_references)
     broken = [(kind, v) for kind, v in parts.items() if v[0] is not TRUE]
+    if not broken and behind:
+        return FALSE, Reason.ROLLING_OUT, behind
     if not broken:
         return TRUE, Reason.READY, "all parts are ready and the nodes form one cluster"
     worst = next((v for _, v in broken if v[1] == Reason.POD_TROUBLE), broken[0][1])
@@ -148,11 +153,11 @@ def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict
     status = child.get("status", {})
     wanted = int(child.get("spec", {}).get("replicas", 1))
     ready = int(status.get("readyReplicas", 0))
-    current = int(status.get("observedGeneration", 0)) >= int(
-        child["metadata"].get("generation", 0)
-    )
+    updated = int(status.get("updatedReplicas", 0))
     text = f"{name}: {ready}/{wanted} pods ready"
-    if current and ready >= wanted:
+    if ready >= wanted and updated < wanted:
+        text = f"{text}, {wanted - updated} of an older template"
+    if is_seen(child) and ready >= wanted and updated >= wanted:
         return TRUE, Reason.READY, text
     trouble = observed.troubles.get(component(child), ())
     if trouble:
@@ -167,10 +172,9 @@ def _presence(cluster: Cluster, names: Names, observed: Observed) -> Verdict:
 
 
 def _progressing(
-    observed: Observed,
     size: Sizes,
     membership: Membership,
-    rollout: Rollout,
+    behind: str,
     drain: DrainStatus | None,
     sleep: Sleep,
 ) -> Verdict:
@@ -188,10 +192,8 @@ def _progressing(
     ]
     if moving:
         return TRUE, Reason.ROLLING_OUT, ", ".join(moving)
-    if rollout.outdated:
-        pods = f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template"
-        waits = f"; {rollout.waiting}" if rollout.waiting else ""
-        return TRUE, Reason.ROLLING_OUT, f"{pods}{waits}"
+    if behind:
+        return TRUE, Reason.ROLLING_OUT, behind
     if membership.missing:
         return TRUE, Reason.NODES_MISSING, f"joining: {', '.join(membership.missing)}"
     return FALSE, Reason.IDLE, "nothing is under way"

@@ -27,6 +27,7 @@ from liveconnect.controller.planner.hibernation import (
     remembered,
     sleep_news,
 )
+from liveconnect.controller.planner.inforce import not_in_force
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.options import plan_options
@@ -171,6 +172,7 @@ def plan(
         certificates,
         rotation,
         sleep,
+        not_in_force(cluster, children, observed),
         memory,
         now,
     )

@@ -41,6 +41,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     certificates: Certificates,
     rotation: Rotation,
     sleep: Sleep,
+    not_in_force: tuple[str, ...],
     memory: Memory,
     now: datetime,
 ) -> Status:
@@ -61,6 +62,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
             certificates,
             rotation,
             sleep,
+            not_in_force,
             pools,
             now,
         ),

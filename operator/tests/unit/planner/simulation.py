@@ -36,6 +36,7 @@ from liveconnect.controller.model.observed import (
     VolumeView,
 )
 from liveconnect.controller.planner.plan import Plan, plan
+from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.rendering import RenderSettings
 
 SETTINGS = RenderSettings(
@@ -115,6 +116,10 @@ class World:
     """What each node was told to run with."""
     down: set[str] = field(default_factory=set)
     """Pods that do not come up."""
+    late: set[ObjectKey] = field(default_factory=set)
+    """Workloads whose controller looks at nothing."""
+    kinds: set[str] = field(default_factory=set)
+    """Types of the conditions that were told."""
     log: list[Action] = field(default_factory=list)
     plan: Plan | None = None
 
@@ -183,6 +188,7 @@ class World:
         """One pass of the operator, then one second of the world."""
         made = plan(self.cluster, SETTINGS, CREDENTIALS, {}, self.observe(), self.now)
         self.plan, self.memory = made, made.memory
+        self.listen(made)
         self.status = made.status.model_dump(mode="json")
         for action in made.actions:
             self.log.append(action)
@@ -191,6 +197,14 @@ class World:
         self.live()
         return made
 
+    def listen(self, made: Plan) -> None:
+        """Words come from one list, and a condition that was told once is never taken away."""
+        kinds = {c.type for c in made.status.conditions}
+        words = {c.reason for c in made.status.conditions} | {e.reason for e in made.events}
+        assert words <= set(Reason), words - set(Reason)
+        assert self.kinds <= kinds, self.kinds - kinds
+        self.kinds = kinds
+
     def act(self, action: Action) -> None:  # noqa: C901 - one case for each action
         match action:
             case Apply(manifest, _):
@@ -198,13 +212,14 @@ class World:
                 self.generations[key] = self.generations.get(key, 0) + 1
                 applied = {**manifest, "metadata": {**manifest["metadata"], "uid": str(key)}}
                 applied["metadata"]["generation"] = self.generations[key]
-                if key.kind in {"StatefulSet", "Deployment"}:
+                if key.kind in {"StatefulSet", "Deployment"} and key not in self.late:
                     revision = digest(manifest["spec"]["template"])
                     applied["status"] = {
                         "updateRevision": revision,
                         "observedGeneration": self.generations[key],
                         "replicas": manifest["spec"]["replicas"],
                         "readyReplicas": manifest["spec"]["replicas"],
+                        "updatedReplicas": manifest["spec"]["replicas"],
                     }
                 self.children[key] = applied
                 applied_now = {**self.memory.applied, key: self.generations[key]}
