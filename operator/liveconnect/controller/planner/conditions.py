@@ -153,11 +153,8 @@ def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict
     status = child.get("status", {})
     wanted = int(child.get("spec", {}).get("replicas", 1))
     ready = int(status.get("readyReplicas", 0))
-    updated = int(status.get("updatedReplicas", 0))
     text = f"{name}: {ready}/{wanted} pods ready"
-    if ready >= wanted and updated < wanted:
-        text = f"{text}, {wanted - updated} of an older template"
-    if is_seen(child) and ready >= wanted and updated >= wanted:
+    if is_seen(child) and ready >= wanted:
         return TRUE, Reason.READY, text
     trouble = observed.troubles.get(component(child), ())
     if trouble:

@@ -76,7 +76,27 @@ def what_is_behind(
     if rollout.outdated:
         waits = f"; {rollout.waiting}" if rollout.waiting else ""
         return f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template{waits}"
-    return ""
+    old = [text for key in _services(names) if (text := _older(observed.children.get(key)))]
+    return "; ".join(old)
+
+
+def _services(names: Names) -> tuple[ObjectKey, ...]:
+    return (
+        ObjectKey("apps/v1", "Deployment", names.namespace, names.auth),
+        ObjectKey("apps/v1", "StatefulSet", names.namespace, names.gateway),
+        ObjectKey("apps/v1", "StatefulSet", names.namespace, names.presence),
+    )
+
+
+def _older(child: Manifest | None) -> str:
+    """How many pods of a service are of an older template; empty when none is."""
+    if child is None:
+        return ""
+    wanted = int(child["spec"].get("replicas", 1))
+    updated = int((child.get("status") or {}).get("updatedReplicas", 0))
+    lacking = wanted - updated if is_seen(child) else wanted
+    name = child["metadata"]["name"]
+    return f"{name}: {lacking} pods are of an older template" if lacking > 0 else ""
 
 
 def is_seen(child: Manifest) -> bool:

@@ -71,6 +71,24 @@ def test_while_nodes_are_rolled_it_says_how_many_are_behind() -> None:
     assert "4 of 4 nodes run an older template" in said["message"]
 
 
+def test_pods_of_a_service_are_behind_until_they_are_of_its_template() -> None:
+    world = ready_world()
+    auth = ObjectKey("apps/v1", "Deployment", "ns", "demo-auth")
+    world.late = {auth}
+    world.cluster = edited(world, auth={"resources": {"requests": {"cpu": "70m"}}})
+    for _ in range(5):
+        world.step()
+    counts = {"replicas": 3, "readyReplicas": 2, "updatedReplicas": 1}
+    seen = {"observedGeneration": world.generations[auth]}
+    world.children[auth]["status"] = counts | seen
+    world.step()
+    assert condition(world, "AuthReady")["status"] == "True", "it serves all the time"
+    assert "demo-auth: 1 pods are of an older template" in condition(world, "Ready")["message"]
+    world.children[auth]["status"] = counts | seen | {"updatedReplicas": 2}
+    world.step()
+    assert condition(world, "Ready")["status"] == "True"
+
+
 def test_a_note_of_a_drain_is_no_edit() -> None:
     world = World(parse({"replicas": 3}))
     world.settle()
