@@ -8,8 +8,9 @@ from enum import StrEnum
 
 #: On a pool's StatefulSet: how far the cluster is on its way to sleep or back.
 HIBERNATION_ANNOTATION = "liveconnect.io/hibernation"
-#: On the same: pods that the pool has when it is awake. Its own number is 0 while it sleeps.
-AWAKE_REPLICAS_ANNOTATION = "liveconnect.io/awake-replicas"
+#: On the same, always: nodes that the pool has when it is awake. Its number of pods is 0 while it
+#: sleeps, and may be anything that somebody has set: only the operator decides that a node leaves.
+NODES_ANNOTATION = "liveconnect.io/nodes"
 #: Part of a closed Service's selector; no pod has such a label.
 CLOSED_SELECTOR = {"liveconnect.io/closed": "true"}
 
@@ -44,14 +45,10 @@ class Hibernation:
         """Whether clients are kept out."""
         return self.phase is not Phase.AWAKE
 
-    def annotations(self, replicas: int) -> dict[str, str]:
-        """How it is written down on the StatefulSet of a pool of so many pods."""
-        if not self.closed:
-            return {}
-        return {
-            HIBERNATION_ANNOTATION: self.phase.value,
-            AWAKE_REPLICAS_ANNOTATION: str(replicas),
-        }
+    def annotations(self, nodes: int) -> dict[str, str]:
+        """How it is written down on the StatefulSet of a pool of so many nodes."""
+        note = {HIBERNATION_ANNOTATION: self.phase.value} if self.closed else {}
+        return {NODES_ANNOTATION: str(nodes), **note}
 
 
 def written(annotations: Mapping[str, str]) -> Phase:
@@ -65,7 +62,7 @@ def furthest(phases: list[Phase]) -> Phase:
     return next((phase for phase in _ORDER if phase in phases), Phase.AWAKE)
 
 
-def awake_replicas(annotations: Mapping[str, str]) -> int:
-    """Pods of the pool when it is awake; 0 when that is not written down."""
-    text = annotations.get(AWAKE_REPLICAS_ANNOTATION, "")
+def nodes_of(annotations: Mapping[str, str]) -> int:
+    """Nodes of the pool when it is awake; 0 when that is not written down."""
+    text = annotations.get(NODES_ANNOTATION, "")
     return int(text) if text.isascii() and text.isdecimal() else 0

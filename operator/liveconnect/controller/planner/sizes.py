@@ -8,7 +8,7 @@ from datetime import datetime
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.departure import Departure, Purpose
-from liveconnect.controller.model.hibernation import awake_replicas
+from liveconnect.controller.model.hibernation import nodes_of
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
@@ -53,9 +53,10 @@ def sizes(cluster: Cluster, names: Names, observed: Observed, now: datetime) -> 
         found = observed.children.get(_stateful_set(names, pool))
         annotations = (found or {}).get("metadata", {}).get("annotations") or {}
         departure = departure or Departure.read(annotations, now)
-        # One that sleeps, or that somebody has set to 0, has as many nodes as it had.
+        # Not the number of pods: one that sleeps, or whose number somebody has set, has as many
+        # nodes as it had.
         current[pool] = (
-            awake_replicas(annotations)
+            nodes_of(annotations)
             or int((found or {}).get("spec", {}).get("replicas", 0))
             or orphans(names, pool, observed)
         )

@@ -45,6 +45,24 @@ def test_a_restart_is_asked_for_by_an_annotation_and_reaches_every_template(
     eventually(lambda: "pool restarts node by node" in kube(*events))
 
 
+def test_a_stateful_set_that_somebody_scales_is_restored_and_no_volume_goes(
+    kube: Kube, eventually: Eventually
+) -> None:
+    def claims() -> dict[str, str]:
+        path = "{range .items[*]}{.metadata.name}={.metadata.uid} {end}"
+        listed = kube("get", "pvc", "-l", "app.kubernetes.io/component=subscriber",
+                      "-o", f"jsonpath={path}")  # fmt: skip
+        return dict(line.split("=") for line in listed.split())
+
+    kube.apply(cluster(subscribers={"replicas": 3}))
+    before = eventually(lambda: len(found := claims()) == 3 and found, within=30)
+    kube("scale", "statefulset/demo-subscriber", "--replicas=1")
+    told = ("get", "events", "-o", "jsonpath={.items[*].message}")
+    eventually(lambda: "StatefulSet/demo-subscriber: it was edited, restored" in kube(*told))
+    eventually(lambda: kube.get("statefulset", "demo-subscriber")["status"]["replicas"] == 3)
+    assert claims() == before
+
+
 def test_an_object_is_deleted_while_the_operator_is_away(
     kube: Kube, eventually: Eventually, away: Operator
 ) -> None:

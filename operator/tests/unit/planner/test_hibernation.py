@@ -21,8 +21,8 @@ from liveconnect.controller.model.actions import (
 )
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.hibernation import (
-    AWAKE_REPLICAS_ANNOTATION,
     HIBERNATION_ANNOTATION,
+    NODES_ANNOTATION,
     Phase,
 )
 from liveconnect.controller.model.manifest import ObjectKey
@@ -287,26 +287,29 @@ def test_an_object_that_is_made_asleep_makes_no_pod() -> None:
 def test_a_note_that_is_gone_is_made_up_for_by_the_volumes() -> None:
     world = sleeping(3)
     for key in _POOLS:
-        for note in (HIBERNATION_ANNOTATION, AWAKE_REPLICAS_ANNOTATION):
+        for note in (HIBERNATION_ANNOTATION, NODES_ANNOTATION):
             del world.children[key]["metadata"]["annotations"][note]
     put(world, hibernate=False, subscribers=2)
     go(world, lambda: len(world.running) == 5)
     go(world, lambda: awake(world) and len(world.disks) == 4)
 
 
-def test_a_pool_that_somebody_sets_to_zero_gets_all_its_nodes_back() -> None:
+@pytest.mark.parametrize("replicas", [0, 1, 2, 5])
+def test_a_number_of_pods_that_somebody_sets_is_no_leave(replicas: int) -> None:
     world = settled(3)
     check(world)
     put(world, hibernate=False, subscribers=2)
     key = ObjectKey("apps/v1", "StatefulSet", "ns", "demo-subscriber")
     world.children[key] = {
         **world.children[key],
-        "spec": {**world.children[key]["spec"], "replicas": 0},
+        "spec": {**world.children[key]["spec"], "replicas": replicas},
     }
+    world.children[key]["metadata"]["generation"] += 1
     world.live()
-    world.memory = Memory()
+    world.memory = replace(world.memory, rest=None)
     world.step()
     assert world.replicas(Pool.SUBSCRIBER) == 3, "the third one must leave, not vanish"
+    check(world)
     go(world, lambda: len(world.disks) == 4)
 
 
