@@ -292,17 +292,39 @@ def test_edited_field_reaches_the_pods(cluster: Cluster, small: Manifest) -> Non
     changed = copy.deepcopy(small)
     changed["spec"]["broker"]["config"] = {"topic_max_depth": "13"}
     cluster.apply(changed, namespace=namespace)
-
-    def reached(pod: str) -> bool:
-        body = cluster.existing("pod", pod, namespace)
-        fresh = body["metadata"]["uid"] != before[pod]
-        ready = condition(body, "Ready").get("status") == "True"
-        conf = cluster.file(pod, "/vernemq/etc/vernemq.conf", namespace)
-        return fresh and ready and "topic_max_depth = 13" in conf
-
+    # Asked at once: what was true before the edit does not count.
+    cluster.kubectl(
+        "wait", "--for=condition=Ready", f"liveconnect/{name}", "-n", namespace,
+        "--timeout=240s", timeout=250,
+    )  # fmt: skip
     for pod in pods:
-        eventually(lambda pod=pod: reached(pod), within=180, every=2, what=f"{pod} rolled")  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        body = cluster.existing("pod", pod, namespace)
+        assert body["metadata"]["uid"] != before[pod], f"{pod} was not rolled yet"
+        assert condition(body, "Ready").get("status") == "True", pod
+        assert "topic_max_depth = 13" in cluster.file(pod, "/vernemq/etc/vernemq.conf", namespace)
+
+
+def test_a_bad_image_stops_at_the_first_node_and_taking_it_back_recovers(
+    cluster: Cluster, small: Manifest
+) -> None:
+    name, namespace = small["metadata"]["name"], small["metadata"]["namespace"]
     wait_ready(cluster, name, namespace, within=120)
+    uid = cluster.existing("pod", f"{name}-subscriber-0", namespace)["metadata"]["uid"]
+    image = small["spec"]["broker"]["image"]
+    cluster.patch(KIND, name, {"spec": {"broker": {"image": "nowhere.invalid/no:1"}}}, namespace)
+
+    def said() -> bool:
+        ready = condition(cluster.existing(KIND, name, namespace), "Ready")
+        assert ready["status"] == "False"
+        assert f"{name}-publisher-0" in ready["message"], ready["message"]
+        assert "Image" in ready["message"], ready["message"]
+        return str(ready["reason"]) == "PodTrouble"
+
+    eventually(said, within=90, every=1, what="the message names the node and its image")
+    assert cluster.existing("pod", f"{name}-subscriber-0", namespace)["metadata"]["uid"] == uid
+    cluster.patch(KIND, name, {"spec": {"broker": {"image": image}}}, namespace)
+    wait_ready(cluster, name, namespace, within=180)
+    assert cluster.existing("pod", f"{name}-subscriber-0", namespace)["metadata"]["uid"] == uid
 
 
 def test_deletion_removes_everything(cluster: Cluster, small: Manifest) -> None:

@@ -443,8 +443,8 @@ class Reconciler:
             case JoinNode(pod, discovery):
                 view = next(p for p in observed.pods if p.name == pod)
                 await self._join(view, keys[pod], discovery)
-            case StopListeners(pod):
-                await self.brokers.stop_listeners(ips[pod], keys[pod])
+            case StopListeners(pod, cut):
+                await self.brokers.stop_listeners(ips[pod], keys[pod], cut=cut)
             case DisconnectClients(pod, node, count):
                 await self.brokers.disconnect(ips[pod], keys[pod], node, count)
             case SuspendNode(pod, node):
@@ -691,6 +691,7 @@ def volume_view(claim: Manifest) -> VolumeView:
         storage_class=spec.get("storageClassName"),
         life=marks.get(LIFE_ANNOTATION, ""),
         retired=RETIRED_ANNOTATION in marks,
+        owners=tuple(meta.get("ownerReferences") or ()),
         trouble="; ".join(troubles),
     )
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-from liveconnect.api.operands import AuthConfig
+from liveconnect.api.operands import AuthConfig, HooksTls
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer, Limits, Operations, ServerCertificate, TlsFiles

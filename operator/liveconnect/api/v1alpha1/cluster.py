@@ -48,6 +48,11 @@ class Spec(ApiModel):
     """Which clients are online."""
     gateway: Gateway = Gateway()
     """HTTP publishing for microservices."""
+    hibernate: bool = False
+    """Whether it shall sleep: no pod of it runs, all its volumes are kept whatever
+    `storage.retention` says, and with them sessions and their messages. Every connection ends.
+    Set to false again, all nodes come back with their disks before clients are let in. Other
+    changes take effect when it is awake."""
 
     def initial_subscribers(self) -> int:
         """Nodes of the subscriber pool before anything was measured."""

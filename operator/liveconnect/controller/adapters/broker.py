@@ -62,8 +62,8 @@ class Brokers(Protocol):
     async def command(self, ip: str, api_key: str, words: str, **params: str) -> None:
         """Run a management command."""
 
-    async def stop_listeners(self, ip: str, api_key: str) -> None:
-        """Stop all MQTT listeners of a node."""
+    async def stop_listeners(self, ip: str, api_key: str, *, cut: bool = False) -> None:
+        """Stop all MQTT listeners of a node; its clients stay connected unless they are cut."""
 
     async def set_options(
         self, ip: str, api_key: str, options: Mapping[str, str], checked: Iterable[str]
@@ -185,8 +185,10 @@ class HttpBrokers:
         """
         await self._run(ip, api_key, words, params, _COMMAND)
 
-    async def stop_listeners(self, ip: str, api_key: str) -> None:
-        """`listener stop` for every MQTT listener that runs; the clients stay connected.
+    async def stop_listeners(self, ip: str, api_key: str, *, cut: bool = False) -> None:
+        """`listener stop` for every MQTT listener that runs.
+
+        The clients stay connected, or are cut (`--kill_sessions`) with all their hooks.
 
         Raises:
             BrokerError: when the node cannot be reached or refuses.
@@ -198,6 +200,7 @@ class HttpBrokers:
         for row in _mqtt(shown):
             if row["status"] == "running":
                 where = {"address": str(row["address"]), "port": str(row["port"])}
+                where |= {"--kill_sessions": ""} if cut else {}
                 await self.command(ip, api_key, "listener/stop", **where)
 
     async def set_options(

@@ -55,9 +55,11 @@ class SuspendNode:
 
 @dataclass(frozen=True)
 class StopListeners:
-    """Stop a node's MQTT listeners; it stays a member and keeps its clients."""
+    """Stop a node's MQTT listeners; it stays a member."""
 
     pod: str
+    cut: bool = False
+    """Whether its clients are disconnected; else it keeps them."""
 
 
 @dataclass(frozen=True)

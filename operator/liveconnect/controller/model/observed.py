@@ -107,6 +107,8 @@ class VolumeView:
     Empty until the first state on it was retired."""
     retired: bool = False
     """The state on it is that of a node that left: the next node begins a new life."""
+    owners: tuple[Mapping[str, object], ...] = ()
+    """Its owner references: with the last of them it goes."""
     trouble: str = ""
     """What Kubernetes says of a change of its size that does not get on."""
 
@@ -198,6 +200,8 @@ class Memory:
     """Children that were applied and that no watch has shown yet, and when."""
     rest: Rest | None = None
     """What the last pass was made from, if it found nothing to apply."""
+    sleeping: tuple[str, datetime] | None = None
+    """A phase on the way to sleep or back, and since when its patience counts."""
     reconciled: str = ""
     """Value of the annotation `liveconnect.io/reconcile` that the last whole pass acted on."""
 

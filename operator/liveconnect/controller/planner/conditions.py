@@ -15,12 +15,15 @@ from liveconnect.api.v1alpha1 import (
 )
 from liveconnect.api.v1alpha1.cluster import PAUSED_ANNOTATION
 from liveconnect.controller.model.departure import Purpose
+from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.model.troubles import component
 from liveconnect.controller.planner.certificate_report import certificate_verdict
 from liveconnect.controller.planner.certificates import Certificates
+from liveconnect.controller.planner.hibernation import Sleep, verdict, wake_up
+from liveconnect.controller.planner.inforce import is_seen, what_is_behind
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.mesh import Mesh
 from liveconnect.controller.planner.reasons import Reason
@@ -32,6 +35,7 @@ from liveconnect.controller.planner.transition import transition
 
 Verdict = tuple[ConditionStatus, str, str]
 TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+_NOT_RUNNING: Verdict = (FALSE, Reason.HIBERNATED, "does not run: spec.hibernate")
 
 
 def conditions(  # noqa: PLR0913 - everything that a pass knows
@@ -45,6 +49,8 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     drain: DrainStatus | None,
     certificates: Certificates,
     rotation: Rotation,
+    sleep: Sleep,
+    not_in_force: tuple[str, ...],
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
 ) -> list[Condition]:
@@ -59,14 +65,20 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "AuthReady": _workload(observed, "Deployment", names, names.auth),
         "GatewayReady": _workload(observed, "StatefulSet", names, names.gateway),
     }
+    asleep = _hibernated(sleep, cluster)
+    behind = what_is_behind(cluster, names, observed, rollout, not_in_force)
+    parts |= dict.fromkeys(_resting(sleep), _NOT_RUNNING)
     verdicts: dict[str, Verdict] = {
-        "Ready": _ready(observed, parts),
+        "Ready": _asleep_first(sleep, asleep, cluster, observed) or _ready(observed, parts, behind),
         **parts,
-        "Progressing": _progressing(observed, size, membership, rollout, drain),
+        "Progressing": (TRUE, asleep[1], asleep[2])
+        if sleep.under_way
+        else _progressing(size, membership, behind, drain, sleep),
         "Degraded": _degraded(observed, membership, mesh),
         "CredentialsRotating": _rotating(rotation),
         "Paused": _paused(cluster),
-        **_scaling(cluster, observed, size),
+        "Hibernated": asleep,
+        **_scaling(cluster, observed, size, sleep),
     }
     old = {c["type"]: c for c in observed.status.get("conditions", [])}
     return [
@@ -75,10 +87,36 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     ]
 
 
-def _ready(observed: Observed, parts: Mapping[str, Verdict]) -> Verdict:
+def _hibernated(sleep: Sleep, cluster: Cluster) -> Verdict:
+    holds, reason, message = verdict(sleep, cluster)
+    return TRUE if holds else FALSE, reason, message
+
+
+def _resting(sleep: Sleep) -> tuple[str, ...]:
+    """Conditions of parts that do not run now, and shall not."""
+    if sleep.now.phase is Phase.ASLEEP:
+        nodes = ("PublishersReady", "SubscribersReady", "MeshVerified", "GatewayReady")
+        return nodes if sleep.now.services else (*nodes, "AuthReady", "PresenceReady")
+    return ("GatewayReady",) if sleep.now.closed else ()
+
+
+def _asleep_first(
+    sleep: Sleep, asleep: Verdict, cluster: Cluster, observed: Observed
+) -> Verdict | None:
+    """Why it does not serve, beside anything else that is wrong; None when it is awake."""
+    if not sleep.now.closed:
+        return None
+    wrong = "".join(f"; {problem}" for problem in observed.missing_references)
+    how = f"; {wake_up(cluster)}" if sleep.asked else ""
+    return FALSE, asleep[1], f"{asleep[2]}{how}{wrong}"
+
+
+def _ready(observed: Observed, parts: Mapping[str, Verdict], behind: str) -> Verdict:
     if observed.missing_references:
         return FALSE, Reason.MISSING_REFERENCE, "; ".join(observed.missing_references)
     broken = [(kind, v) for kind, v in parts.items() if v[0] is not TRUE]
+    if not broken and behind:
+        return FALSE, Reason.ROLLING_OUT, behind
     if not broken:
         return TRUE, Reason.READY, "all parts are ready and the nodes form one cluster"
     worst = next((v for _, v in broken if v[1] == Reason.POD_TROUBLE), broken[0][1])
@@ -108,11 +146,8 @@ def _workload(observed: Observed, kind: str, names: Names, name: str) -> Verdict
     status = child.get("status", {})
     wanted = int(child.get("spec", {}).get("replicas", 1))
     ready = int(status.get("readyReplicas", 0))
-    current = int(status.get("observedGeneration", 0)) >= int(
-        child["metadata"].get("generation", 0)
-    )
     text = f"{name}: {ready}/{wanted} pods ready"
-    if current and ready >= wanted:
+    if is_seen(child) and ready >= wanted:
         return TRUE, Reason.READY, text
     trouble = observed.troubles.get(component(child), ())
     if trouble:
@@ -127,12 +162,14 @@ def _presence(cluster: Cluster, names: Names, observed: Observed) -> Verdict:
 
 
 def _progressing(
-    observed: Observed,
     size: Sizes,
     membership: Membership,
-    rollout: Rollout,
+    behind: str,
     drain: DrainStatus | None,
+    sleep: Sleep,
 ) -> Verdict:
+    if sleep.complete:
+        return FALSE, Reason.HIBERNATED, "nothing is under way: it sleeps"
     if drain is not None:
         reason = Reason.LEAVING if drain.purpose == Purpose.LEAVE else Reason.RESTARTING
         left = f"{drain.sessionsLeft} clients and {drain.queuesLeft} queues left"
@@ -145,10 +182,8 @@ def _progressing(
     ]
     if moving:
         return TRUE, Reason.ROLLING_OUT, ", ".join(moving)
-    if rollout.outdated:
-        pods = f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template"
-        waits = f"; {rollout.waiting}" if rollout.waiting else ""
-        return TRUE, Reason.ROLLING_OUT, f"{pods}{waits}"
+    if behind:
+        return TRUE, Reason.ROLLING_OUT, behind
     if membership.missing:
         return TRUE, Reason.NODES_MISSING, f"joining: {', '.join(membership.missing)}"
     return FALSE, Reason.IDLE, "nothing is under way"
@@ -185,12 +220,15 @@ def _degraded(observed: Observed, membership: Membership, mesh: Mesh) -> Verdict
     return FALSE, Reason.HEALTHY, "no trouble seen"
 
 
-def _scaling(cluster: Cluster, observed: Observed, size: Sizes) -> dict[str, Verdict]:
+def _scaling(cluster: Cluster, observed: Observed, size: Sizes, sleep: Sleep) -> dict[str, Verdict]:
     """HPA's own three words."""
     policy = cluster.spec.subscribers.autoscaling
     if policy is None:
         off: Verdict = (FALSE, Reason.NOT_AUTOSCALED, "spec.subscribers.autoscaling is not set")
         return {"AbleToScale": off, "ScalingActive": off, "ScalingLimited": off}
+    if sleep.holds:
+        still: Verdict = (FALSE, Reason.HIBERNATING, "the pool's size stands still: spec.hibernate")
+        return {"AbleToScale": still, "ScalingActive": still, "ScalingLimited": still}
     able: Verdict = (TRUE, Reason.READY_FOR_SCALE, "the pool can be scaled")
     if size.leaving:
         able = (FALSE, Reason.LEAVING, f"{size.leaving} must finish leaving first")

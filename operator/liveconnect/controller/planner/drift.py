@@ -7,6 +7,10 @@ from typing import Any
 from liveconnect.controller.model.manifest import HASH_ANNOTATION, Manifest, ObjectKey
 from liveconnect.controller.model.observed import Observed
 
+#: Why a manifest is applied that is not in force yet; the other reasons are about who applied it.
+MISSING = "it does not exist"
+CHANGED = "the desired state changed"
+
 
 def covers(observed: Any, desired: Any) -> bool:
     """Whether everything desired is in the observed value.
@@ -35,14 +39,14 @@ def why_apply(desired: Manifest, observed: Observed) -> str:
     key = ObjectKey.of(desired)
     child = observed.children.get(key)
     if child is None:
-        return "" if key in observed.memory.sent else "it does not exist"
+        return "" if key in observed.memory.sent else MISSING
     meta, wanted = child["metadata"], desired["metadata"]
     if meta.get("deletionTimestamp"):
         return ""  # it can only be made anew once it is gone; its deletion wakes us
     if (meta.get("annotations") or {}).get(HASH_ANNOTATION) != wanted["annotations"][
         HASH_ANNOTATION
     ]:
-        return "the desired state changed"
+        return CHANGED
     if key not in observed.memory.applied:
         return "this operator has not applied it yet"
     if not covers(meta, wanted):

@@ -86,7 +86,7 @@ def _of(action: Action) -> list[Event]:
             said = (Reason.JOINING, f"{pod} joins by {discovery}")
         case SuspendNode(pod, _):
             said = (Reason.LEAVING, f"{pod} takes no new clients and will leave")
-        case StopListeners(pod):
+        case StopListeners(pod, cut=False):
             said = (Reason.RESTARTING, f"{pod} takes no new clients and will restart")
         case EvacuateNode(_, node):
             said = (Reason.LEAVING, f"{node}: sessions and queues move away")

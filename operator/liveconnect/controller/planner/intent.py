@@ -10,6 +10,7 @@ from liveconnect.controller.model.departure import Departure, Purpose
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.drain import is_done
+from liveconnect.controller.planner.hibernation import Sleep
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.sizes import Sizes
@@ -29,7 +30,34 @@ class Intent:
     """The node to take out of service, to be written down."""
 
 
-def decide(
+def decide(  # noqa: PLR0913 - everything that a pass knows
+    names: Names,
+    size: Sizes,
+    observed: Observed,
+    membership: Membership,
+    rollout: Rollout,
+    now: datetime,
+    sleep: Sleep,
+) -> Intent:
+    """Go on with what is under way, or begin the next change when nothing is."""
+    replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
+    departure = size.departure
+    if sleep.now.closed:
+        # A node that was to restart does so anyway; one that leaves goes on when it is back.
+        leaves = departure is not None and departure.purpose is Purpose.LEAVE
+        return Intent(replicas, departure if leaves else None)
+    if departure is not None:
+        if not is_done(departure, names, observed):
+            return Intent(replicas, departure)
+        if departure.purpose is Purpose.LEAVE:
+            replicas[departure.pool] = size.current[departure.pool] - 1
+        return Intent(replicas, None)
+    if sleep.holds:
+        return Intent(replicas, None)
+    return _next(names, size, observed, membership, rollout, now)
+
+
+def _next(
     names: Names,
     size: Sizes,
     observed: Observed,
@@ -37,15 +65,8 @@ def decide(
     rollout: Rollout,
     now: datetime,
 ) -> Intent:
-    """Go on with what is under way, or begin the next change when nothing is."""
+    """The next change, when nothing is under way."""
     replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
-    departure = size.departure
-    if departure is not None:
-        if not is_done(departure, names, observed):
-            return Intent(replicas, departure)
-        if departure.purpose is Purpose.LEAVE:
-            replicas[departure.pool] = size.current[departure.pool] - 1
-        return Intent(replicas, None)
     grown = _grown(names, size, observed, membership, replicas)
     for pool in _SHRINK_ORDER:
         current = size.current[pool]

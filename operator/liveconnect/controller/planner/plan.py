@@ -10,17 +10,26 @@ from liveconnect.api.v1alpha1 import Cluster, Disruption, Status, duration
 from liveconnect.api.v1alpha1.cluster import RECONCILE_ANNOTATION
 from liveconnect.controller.model.actions import Action, Apply, Delete
 from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.mesh import Target
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import LoadSample, Memory, Observed, Pool
 from liveconnect.controller.planner import storage
 from liveconnect.controller.planner.certificate_report import certificate_news
-from liveconnect.controller.planner.certificates import plan_certificates
+from liveconnect.controller.planner.certificates import Certificates, plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import why_apply
 from liveconnect.controller.planner.events import Event, announce
 from liveconnect.controller.planner.gateway_https import with_https
+from liveconnect.controller.planner.hibernation import (
+    Sleep,
+    phase,
+    plan_sleep,
+    remembered,
+    sleep_news,
+)
+from liveconnect.controller.planner.inforce import not_in_force
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.mesh import look_at_mesh, mesh_news
@@ -87,24 +96,28 @@ def plan(
     rollout = plan_rollout(names, observed, gated, now)
     rotation = Rotation(credentials)
     if not cluster.paused:
-        rotation = plan_rotation(cluster, names, credentials, observed, membership)
+        at = phase(names, observed)
+        rotation = plan_rotation(cluster, names, credentials, observed, membership, at)
     if rotation.restarting:
         rollout = replace(rollout, drain=None, replace=None, waiting=rotation.message)
     if cluster.spec.auth.tls is not None and not follows(names, observed):
         # A broker of the new template may ask where no pod of the auth service answers yet.
         rollout = replace(rollout, drain=None, waiting=f"{names.auth} rolls out first")
-    intent = decide(names, size, observed, gated, rollout, now)
-    certificates = plan_certificates(cluster, names, observed, credentials.placeholder, now)
-    certificates = with_gateway(certificates, cluster, names, observed, now)
-    certificates = with_hooks(certificates, cluster, names, observed, credentials.placeholder, now)
-    certificates = with_https(certificates, cluster, names, observed, credentials.placeholder, now)
-    quiet = intent.departure is None and size.departure is None
+    sleep = plan_sleep(
+        cluster, names, size, observed, membership, now, restarting=rotation.restarting
+    )
+    size, membership, rollout = _held(sleep, size, membership, rollout)
+    gated = replace(membership, torn=gated.torn, held=gated.held)
+    intent = decide(names, size, observed, gated, rollout, now, sleep)
+    certificates = _certificates(cluster, names, observed, credentials, now)
+    quiet = intent.departure is None and size.departure is None and not sleep.holds
     growth = storage.grow(cluster, names, observed, quiet=quiet)
     topics = plan_topics(cluster, names, observed, now)
     inputs = RenderInputs(
         credentials=rotation.credentials,
         replicas=intent.replicas,
         departure=intent.departure,
+        hibernation=sleep.now,
         certificates=certificates.files,
         gateway_certificates=certificates.gateway,
         hooks_certificate=certificates.hooks,
@@ -115,7 +128,7 @@ def plan(
         rules=topics.rules,
     )
     children = _children(cluster, settings, inputs, observed)
-    step = _drain(intent, size, budget, names, observed, membership, now)
+    step = _drain(intent, size, budget, names, observed, membership, now, sleep)
     actions: tuple[Action, ...] = (
         *children,
         *_stale_claims(names, intent.replicas, observed),
@@ -126,15 +139,17 @@ def plan(
         *_replacements(names, intent, rollout, membership),
         *certificates.actions,
         *rotation.actions,
+        *sleep.actions,
         *storage.renewed(names, membership.core, observed),
         *growth.actions,
+        *storage.entrusted(cluster, names, observed),
         *topics.refreshes,
     )
     actions = storage.retained(cluster, names, observed, actions)
     if cluster.paused:
         actions = ()
     memory = replace(
-        membership.memory,
+        remembered(sleep, membership.memory),
         cuts=step.memory.cuts if actions else observed.memory.cuts,
         # Of this departure alone: the next node of the same name has queues of its own.
         migration=step.memory.migration if size.departure and not cluster.paused else None,
@@ -151,8 +166,9 @@ def plan(
         # They do not restart node by node, whatever a change of the template means otherwise.
         events = tuple(e for e in events if e.reason != Reason.ROLLING_OUT)
     told = certificate_news(certificates, observed.status, now)
-    told = (*told, *mesh_news(mesh, observed.status))
-    events = (*events, *(Event(*one) for one in (*told, *rotation.news)))
+    slept = () if cluster.paused else sleep_news(sleep, observed)
+    told = (*told, *mesh_news(mesh, observed.status), *rotation.news, *slept)
+    events = (*events, *(Event(*one) for one in told))
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
     drain = size.departure and progress(size.departure, budget, observed, memory, now)
@@ -167,15 +183,28 @@ def plan(
         drain or None,
         certificates,
         rotation,
+        sleep,
+        not_in_force(cluster, children, observed),
         memory,
         now,
     )
     news = tuple(e for e in events if (e.reason, e.message) not in said)
     idle = membership.converged and topics.settled and not rotation.under_way
-    calm = not actions and idle and not _under_way(intent, rollout, status)
-    pace = CALM if calm else _pace(size)
+    calm = sleep.complete or (idle and not _under_way(intent, rollout, status))
+    pace = CALM if calm and not actions else _pace(size)
     credentials = rotation.credentials
     return Plan(actions, status, news, pace, memory, credentials, topics.statuses, mesh.targets)
+
+
+def _certificates(
+    cluster: Cluster, names: Names, observed: Observed, credentials: Credentials, now: datetime
+) -> Certificates:
+    """Those of the listeners, and of the services between them."""
+    placeholder = credentials.placeholder
+    found = plan_certificates(cluster, names, observed, placeholder, now)
+    found = with_gateway(found, cluster, names, observed, now)
+    found = with_hooks(found, cluster, names, observed, placeholder, now)
+    return with_https(found, cluster, names, observed, placeholder, now)
 
 
 def _children(
@@ -195,6 +224,19 @@ def _children(
     return (*applies, *_prunes(desired, observed))
 
 
+def _held(
+    sleep: Sleep, size: Sizes, membership: Membership, rollout: Rollout
+) -> tuple[Sizes, Membership, Rollout]:
+    """What is planned besides, standing still on the way to sleep and back."""
+    if sleep.holds:
+        size = size.held()
+        waiting = "spec.hibernate goes first"
+        rollout = replace(rollout, drain=None, replace=None, waiting=waiting)
+    if sleep.now.phase in {Phase.CLOSING, Phase.ASLEEP}:
+        membership = replace(membership, actions=())
+    return size, membership, rollout
+
+
 def _wanted(names: Names, size: Sizes) -> tuple[str, ...]:
     """Pods that shall be members: those of the StatefulSets, but for the one that leaves."""
     leaving = size.leaving
@@ -212,9 +254,15 @@ def _drain(  # noqa: PLR0913 - everything that a pass knows
     observed: Observed,
     membership: Membership,
     now: datetime,
+    sleep: Sleep,
 ) -> DrainStep:
     """The step of a departure that is written down already: the note comes first."""
-    if membership.actions or intent.departure is None or intent.departure != size.departure:
+    if (
+        sleep.now.closed
+        or membership.actions
+        or intent.departure is None
+        or intent.departure != size.departure
+    ):
         return DrainStep(None, observed.memory)
     return drain_step(intent.departure, budget, names, observed, observed.memory, now)
 

@@ -45,6 +45,11 @@ class Reason(StrEnum):
     RENEWING_CERTIFICATE = "CertificateRenewing"
     ROTATING_API_KEY = "RotatingApiKey"
     ROTATING_COOKIE = "RotatingCookie"
+    HIBERNATED = "Hibernated"
+    HIBERNATING = "Hibernating"
+    HIBERNATION_WAITS = "HibernationWaits"
+    WAKING = "Waking"
+    AWAKE = "Awake"
     # events only
     ROTATED_API_KEY = "ApiKeyRotated"
     RENEWED_CERTIFICATE = "CertificateRenewed"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.actions import Action, AddApiKey, Delete, RemoveApiKey
 from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import COOKIE_ANNOTATION, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Observed, PodView, Pool
@@ -50,8 +51,15 @@ def plan_rotation(
     credentials: Credentials,
     observed: Observed,
     membership: Membership,
+    asleep: Phase = Phase.AWAKE,
 ) -> Rotation:
-    """Go on with the rotation that is under way, or begin the one that is asked for."""
+    """Go on with the rotation that is under way, or begin the one that is asked for.
+
+    A cluster that sleeps changes its cookie without a restart. Its API key waits: nodes keep the
+    keys that they take on their disks, and only a running one can be told another.
+    """
+    if asleep is not Phase.AWAKE:
+        return _sleeping(cluster, credentials, observed, asleep)
     restart = _restart(names, credentials, observed)
     if restart is not None:
         return restart
@@ -68,6 +76,25 @@ def _next(cluster: Cluster, credentials: Credentials, fresh: Credentials | None)
         return _begin_restart(cluster, credentials, fresh)
     if fresh is not None and cluster.rotate_api_key not in {"", credentials.api_key_rotation}:
         return _begin(cluster, credentials, fresh)
+    return Rotation(credentials)
+
+
+def _sleeping(
+    cluster: Cluster, credentials: Credentials, observed: Observed, asleep: Phase
+) -> Rotation:
+    fresh = observed.fresh
+    new = cluster.rotate_cookie not in {"", credentials.cookie_rotation}
+    if asleep is Phase.ASLEEP and not observed.pods and fresh is not None and new:
+        message = "cookie: a new one is made; the nodes wake up with it"
+        return Rotation(
+            replace(credentials, cookie=fresh.cookie, cookie_rotation=cluster.rotate_cookie),
+            reason=Reason.ROTATING_COOKIE,
+            message=message,
+            news=(("Normal", Reason.ROTATING_COOKIE, message),),
+        )
+    if credentials.next_api_key or credentials.previous_api_key:
+        message = "API key: the rotation goes on when the cluster is awake"
+        return Rotation(credentials, reason=Reason.ROTATING_API_KEY, message=message)
     return Rotation(credentials)
 
 

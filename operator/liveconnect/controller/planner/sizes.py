@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.departure import Departure, Purpose
+from liveconnect.controller.model.hibernation import nodes_of
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
@@ -17,7 +18,7 @@ from liveconnect.controller.planner.storage import orphans
 
 @dataclass(frozen=True)
 class Sizes:
-    """The pools' sizes."""
+    """The pools' sizes, when the cluster is awake."""
 
     current: Mapping[Pool, int]
     """Replicas of the StatefulSets as they are (0 before they exist)."""
@@ -34,6 +35,11 @@ class Sizes:
         departure = self.departure
         return departure.pod if departure and departure.purpose is Purpose.LEAVE else None
 
+    def held(self) -> Sizes:
+        """The same, standing still."""
+        target = {pool: self.current[pool] or self.target[pool] for pool in Pool}
+        return replace(self, target=target, scale=None)
+
 
 def _stateful_set(names: Names, pool: Pool) -> ObjectKey:
     return ObjectKey("apps/v1", "StatefulSet", names.namespace, names.pool(pool))
@@ -47,10 +53,12 @@ def sizes(cluster: Cluster, names: Names, observed: Observed, now: datetime) -> 
         found = observed.children.get(_stateful_set(names, pool))
         annotations = (found or {}).get("metadata", {}).get("annotations") or {}
         departure = departure or Departure.read(annotations, now)
+        # Not the number of pods: one that sleeps, or whose number somebody has set, has as many
+        # nodes as it had.
         current[pool] = (
-            orphans(names, pool, observed)
-            if found is None
-            else int(found["spec"].get("replicas", 0))
+            nodes_of(annotations)
+            or int((found or {}).get("spec", {}).get("replicas", 0))
+            or orphans(names, pool, observed)
         )
     target = {
         Pool.PUBLISHER: cluster.spec.publishers.replicas,

@@ -15,6 +15,7 @@ from liveconnect.api.v1alpha1 import (
     PoolStatus,
     Status,
 )
+from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.names import (
     HTTPS_PORT,
@@ -27,6 +28,7 @@ from liveconnect.controller.model.observed import Memory, Observed, Pool
 from liveconnect.controller.planner.certificate_report import certificate_rows
 from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.conditions import conditions
+from liveconnect.controller.planner.hibernation import Sleep
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.mesh import Mesh
 from liveconnect.controller.planner.rollout import Rollout
@@ -46,11 +48,14 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     drain: DrainStatus | None,
     certificates: Certificates,
     rotation: Rotation,
+    sleep: Sleep,
+    not_in_force: tuple[str, ...],
     memory: Memory,
     now: datetime,
 ) -> Status:
     """The whole status of one pass."""
-    pools = {pool: _pool(observed, size, memory, pool) for pool in Pool}
+    desired = {p: 0 if sleep.now.phase is Phase.ASLEEP else size.target[p] for p in Pool}
+    pools = {pool: _pool(observed, desired[pool], memory, pool) for pool in Pool}
     subscribers = pools[Pool.SUBSCRIBER]
     return Status(
         observedGeneration=cluster.generation,
@@ -65,6 +70,8 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
             drain,
             certificates,
             rotation,
+            sleep,
+            not_in_force,
             pools,
             now,
         ),
@@ -97,11 +104,10 @@ def failed(
     }
 
 
-def _pool(observed: Observed, size: Sizes, memory: Memory, pool: Pool) -> PoolStatus:
+def _pool(observed: Observed, desired: int, memory: Memory, pool: Pool) -> PoolStatus:
     pods = observed.pool(pool)
     views = [observed.brokers[p.name] for p in pods if p.name in observed.brokers]
     ready = sum(p.ready for p in pods)
-    desired = size.target[pool]
     return PoolStatus(
         replicas=len(pods),
         ready=ready,

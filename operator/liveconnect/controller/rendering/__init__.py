@@ -40,7 +40,7 @@ def render(
         *_accounts(names),
         *_secrets(names, inputs, managed=managed),
         *_config_maps(cluster, names, inputs, auth, managed=managed),
-        *_services(cluster, names, managed=managed),
+        *_services(cluster, names, managed=managed, closed=inputs.hibernation.closed),
         *policies.policies(cluster, names),
         *((pool.value, brokers.budget(names, pool)) for pool in Pool),
         ("auth", services.budget(names, names.auth, "auth")),
@@ -127,7 +127,9 @@ def _config_maps(
     ]
 
 
-def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[str, Manifest]]:
+def _services(
+    cluster: Cluster, names: Names, *, managed: bool, closed: bool
+) -> list[tuple[str, Manifest]]:
     presence = (
         [("presence", services.http_service(cluster, names, names.presence, "presence"))]
         if managed
@@ -135,8 +137,8 @@ def _services(cluster: Cluster, names: Names, *, managed: bool) -> list[tuple[st
     )
     return [
         ("broker", brokers.nodes_service(names)),
-        *((pool.value, brokers.pool_service(cluster, names, pool)) for pool in Pool),
-        ("publisher", brokers.publisher_nodes_service(cluster, names)),
+        *((p.value, brokers.pool_service(cluster, names, p, closed=closed)) for p in Pool),
+        ("publisher", brokers.publisher_nodes_service(cluster, names, closed=closed)),
         ("auth", services.http_service(cluster, names, names.auth, "auth")),
         ("gateway", services.http_service(cluster, names, names.gateway, "gateway")),
         ("gateway", services.gateway_pods_service(cluster, names)),

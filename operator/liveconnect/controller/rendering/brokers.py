@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.hibernation import CLOSED_SELECTOR, Phase
 from liveconnect.controller.model.liveoptions import is_live
 from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, digest
 from liveconnect.controller.model.names import (
@@ -56,8 +57,17 @@ def nodes_service(names: Names) -> Manifest:
     return service(names.nodes, ports, {**selector, "liveconnect.io/broker": "true"}, headless=True)
 
 
-def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
-    """The Service that clients of a pool use; publishers are never reachable from outside."""
+def _selector(names: Names, pool: Pool, *, closed: bool) -> dict[str, str]:
+    """A pool's pods, or none of them."""
+    return names.selector(pool.value) | (CLOSED_SELECTOR if closed else {})
+
+
+def pool_service(cluster: Cluster, names: Names, pool: Pool, *, closed: bool = False) -> Manifest:
+    """The Service that clients of a pool use; publishers are never reachable from outside.
+
+    A closed one keeps its addresses and has no endpoints.
+    """
+    selector = _selector(names, pool, closed=closed)
     ports = [
         {
             "name": i.name,
@@ -68,13 +78,13 @@ def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
         for i in configuration.listeners(cluster, pool)
     ]
     if pool is Pool.PUBLISHER:
-        return service(names.pool(pool), ports, names.selector(pool.value))
+        return service(names.pool(pool), ports, selector)
     spec = cluster.spec.subscribers.service
     external = spec.type.value != "ClusterIP"
     return service(
         names.pool(pool),
         ports,
-        names.selector(pool.value),
+        selector,
         type=spec.type.value,
         annotations=spec.annotations,
         load_balancer_class=spec.loadBalancerClass,
@@ -83,14 +93,14 @@ def pool_service(cluster: Cluster, names: Names, pool: Pool) -> Manifest:
     )
 
 
-def publisher_nodes_service(cluster: Cluster, names: Names) -> Manifest:
+def publisher_nodes_service(cluster: Cluster, names: Names, *, closed: bool = False) -> Manifest:
     """The headless Service of the publisher nodes that are ready.
 
     Of no others: who connects to a node before it has joined keeps it from joining.
     """
     pool = Pool.PUBLISHER
     ports = [{"name": i.name, "port": i.port} for i in configuration.listeners(cluster, pool)]
-    selector = names.selector(pool.value)
+    selector = _selector(names, pool, closed=closed)
     return service(names.publisher_nodes, ports, selector, headless=True, unready=False)
 
 
@@ -118,13 +128,14 @@ def stateful_set(
     source = spec.subscribers if subscriber else spec.publishers
     hooks = configuration.hooks(cluster, names, pool)
     departure = inputs.departure if inputs.departure and inputs.departure.pool is pool else None
+    notes = inputs.hibernation.annotations(inputs.replicas[pool])
     # Without the lives: they matter to a pod that starts, and never restart one.
     config = config_map(cluster, names, pool)["data"]
     manifest = render_manifest(
         "broker-statefulset.yaml.j2",
         name=names.pool(pool),
-        annotations=departure.annotations() if departure else {},
-        replicas=inputs.replicas[pool],
+        annotations={**(departure.annotations() if departure else {}), **notes},
+        replicas=0 if inputs.hibernation.phase is Phase.ASLEEP else inputs.replicas[pool],
         service_name=names.nodes,
         selector=names.selector(pool.value),
         pod_labels={**pod_labels, "liveconnect.io/broker": "true"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from liveconnect.api.operands import StatedRule
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.departure import Departure
+from liveconnect.controller.model.hibernation import Hibernation
 from liveconnect.controller.model.observed import Pool
 
 
@@ -32,9 +33,11 @@ class RenderInputs:
 
     credentials: Credentials
     replicas: Mapping[Pool, int]
-    """Pods of each pool: a pod that leaves counts until it has left."""
+    """Pods of each pool when it is awake: a pod that leaves counts until it has left."""
     departure: Departure | None = None
     """The node that is taken out of service; written down on its StatefulSet."""
+    hibernation: Hibernation = field(default_factory=Hibernation)
+    """Whether it sleeps, or is on its way to it or back; written down on both StatefulSets."""
     certificates: Mapping[Pool, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Content of the pools' own Secrets with certificates, by file name."""
     gateway_certificates: Mapping[str, str] | None = field(default=None, repr=False)

@@ -199,7 +199,7 @@ def auth_deployment(
         env=[{"name": "LIVECONNECT_HOOKS_PORT", "value": str(HOOKS_PORT)}],
         command=["liveconnect-webhook"],
         claim=None,
-        replicas=cluster.spec.auth.replicas,
+        replicas=cluster.spec.auth.replicas if inputs.hibernation.services else 0,
         resources=resources(cluster.spec.auth.resources),
         config_hash=digest(
             [
@@ -256,7 +256,7 @@ def gateway_stateful_set(
         ports=_ports(cluster, "gateway"),
         env=[],
         command=["liveconnect-gateway"],
-        replicas=cluster.spec.gateway.replicas,
+        replicas=0 if inputs.hibernation.closed else cluster.spec.gateway.replicas,
         resources=resources(cluster.spec.gateway.resources),
         config_hash=digest(configuration.gateway_config(cluster, names)),
     )  # fmt: skip
@@ -310,6 +310,7 @@ def presence_stateful_set(
     manifest = render_manifest(
         "presence-statefulset.yaml.j2",
         name=names.presence,
+        replicas=1 if inputs.hibernation.services else 0,
         selector=names.selector("presence"),
         pod_labels=pod_labels,
         config_hash=digest(

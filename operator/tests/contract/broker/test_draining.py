@@ -47,6 +47,17 @@ def test_stopped_listeners_take_nobody_and_keep_their_clients(node: Node) -> Non
     phone.close()
 
 
+def test_a_cluster_that_falls_asleep_cuts_all_clients_with_their_hooks(
+    node: Node, hooks: HookServer
+) -> None:
+    phone = Client(node, "phone", clean=False)
+    with_brokers(lambda brokers: brokers.stop_listeners(node.address, KEY, cut=True))
+    eventually(lambda: view(node).connections == 0)
+    assert view(node).suspended
+    eventually(lambda: hooks.hooks("phone")[-1] == "on_client_offline")
+    phone.close()
+
+
 def test_only_connected_clients_count_and_odd_names_name_nobody_else(node: Node) -> None:
     away = [Client(node, f"away-{n}", clean=False) for n in range(20)]
     for phone in away:

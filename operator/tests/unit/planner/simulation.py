@@ -38,6 +38,7 @@ from liveconnect.controller.model.observed import (
     VolumeView,
 )
 from liveconnect.controller.planner.plan import Plan, plan
+from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.rendering import RenderSettings
 
 SETTINGS = RenderSettings(
@@ -52,7 +53,12 @@ SPREAD_SECONDS = 3
 
 
 def parse(
-    subscribers: dict[str, Any], publishers: int = 2, generation: int = 1, image: str = "broker:1"
+    subscribers: dict[str, Any],
+    publishers: int = 2,
+    generation: int = 1,
+    image: str = "broker:1",
+    *,
+    hibernate: bool = False,
 ) -> Cluster:
     jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
     return Cluster.parse(
@@ -63,6 +69,7 @@ def parse(
                 "publishers": {"replicas": publishers},
                 "subscribers": subscribers,
                 "auth": {"tokens": [{"jwt": jwt}]},
+                "hibernate": hibernate,
             },
         }
     )
@@ -117,6 +124,10 @@ class World:
     """Pods between which no messages get."""
     untried: dict[str, str] = field(default_factory=dict)
     """Pods that do not let the canary in, and why."""
+    late: set[ObjectKey] = field(default_factory=set)
+    """Workloads whose controller looks at nothing."""
+    kinds: set[str] = field(default_factory=set)
+    """Types of the conditions that were told."""
     log: list[Action] = field(default_factory=list)
     plan: Plan | None = None
 
@@ -168,7 +179,13 @@ class World:
             brokers=views,
             claims=claims,
             volumes={
-                n: VolumeView(name=n, uid=u, requested="1Gi", capacity="1Gi")
+                n: VolumeView(
+                    name=n,
+                    uid=u,
+                    requested="1Gi",
+                    capacity="1Gi",
+                    owners=({"uid": f"StatefulSet/{n.removeprefix('data-').rpartition('-')[0]}"},),
+                )
                 for n, u in claims.items()
             },
             status=self.status,
@@ -180,6 +197,7 @@ class World:
         """One pass of the operator, then one second of the world."""
         made = plan(self.cluster, SETTINGS, CREDENTIALS, {}, self.observe(), self.now)
         self.plan, self.memory = made, made.memory
+        self.listen(made)
         self.status = made.status.model_dump(mode="json")
         for action in made.actions:
             self.log.append(action)
@@ -205,6 +223,14 @@ class World:
         faults = {t.life: self.untried[t.pod] for t in targets if t.pod in self.untried}
         return MeshView(pairs=pairs, faults=faults)
 
+    def listen(self, made: Plan) -> None:
+        """Words come from one list, and a condition that was told once is never taken away."""
+        kinds = {c.type for c in made.status.conditions}
+        words = {c.reason for c in made.status.conditions} | {e.reason for e in made.events}
+        assert words <= set(Reason), words - set(Reason)
+        assert self.kinds <= kinds, self.kinds - kinds
+        self.kinds = kinds
+
     def act(self, action: Action) -> None:  # noqa: C901 - one case for each action
         match action:
             case Apply(manifest, _):
@@ -212,11 +238,14 @@ class World:
                 self.generations[key] = self.generations.get(key, 0) + 1
                 applied = {**manifest, "metadata": {**manifest["metadata"], "uid": str(key)}}
                 applied["metadata"]["generation"] = self.generations[key]
-                if key.kind == "StatefulSet":
+                if key.kind in {"StatefulSet", "Deployment"} and key not in self.late:
                     revision = digest(manifest["spec"]["template"])
                     applied["status"] = {
                         "updateRevision": revision,
                         "observedGeneration": self.generations[key],
+                        "replicas": manifest["spec"]["replicas"],
+                        "readyReplicas": manifest["spec"]["replicas"],
+                        "updatedReplicas": manifest["spec"]["replicas"],
                     }
                 self.children[key] = applied
                 applied_now = {**self.memory.applied, key: self.generations[key]}
@@ -235,6 +264,8 @@ class World:
                 self.joining[pod] = (self.now + timedelta(seconds=JOIN_SECONDS), discovery)
             case SuspendNode(pod, _) | StopListeners(pod):
                 self.suspended.add(pod)
+                if isinstance(action, StopListeners) and action.cut:
+                    self.connections[pod] = 0
             case SetOptions():
                 self.configure(action)
             case DisconnectClients(pod, _, count):
@@ -292,7 +323,8 @@ class World:
     def live(self) -> None:
         """StatefulSets make and remove pods; joins settle; gossip brings empty members back."""
         wanted = set(self.wanted())
-        self.running &= wanted
+        for pod in self.running - wanted:
+            self.stop(pod)
         self.pods = {name: pod for name, pod in self.pods.items() if name in wanted}
         for pod in sorted(wanted):
             self.disks.setdefault(pod, Disk({self.names.node(pod)}))

@@ -105,8 +105,8 @@ def test_nodes_ask_by_tls_and_the_plain_port_stays_for_those_that_do_not_yet() -
 
 
 def test_nodes_change_over_only_when_the_auth_service_has() -> None:
-    world = World(asked())
     auth = ObjectKey("apps/v1", "Deployment", "ns", "demo-auth")
+    world = World(asked(), late={auth})
     world.settle()
     change(world, "broker:new")
     for _ in range(20):

@@ -13,11 +13,11 @@ LISTENERS = [
 ]
 
 
-def manifest(kind: str, name: str) -> dict[str, Any]:
+def manifest(kind: str, name: str, **service: Any) -> dict[str, Any]:
     jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
     spec = {
         "broker": {"image": "b:1"},
-        "subscribers": {"listeners": LISTENERS},
+        "subscribers": {"listeners": LISTENERS, "service": service},
         "auth": {"tokens": [{"jwt": jwt}]},
     }
     meta = {"name": "demo", "namespace": "ns", "uid": "u", "generation": 1}
@@ -31,6 +31,33 @@ def test_the_service_has_its_own_ports() -> None:
         {"name": "mqtt", "port": 1883, "targetPort": 1884, "nodePort": 31883, "protocol": "TCP"},
         {"name": "ws", "port": 8083, "targetPort": 8083, "protocol": "TCP"},
     ]
+
+
+def test_the_load_balancer_is_as_it_is_asked_for() -> None:
+    made = manifest(
+        "Service",
+        "demo-subscriber",
+        type="LoadBalancer",
+        annotations={"cloud.example/internal": "true"},
+        loadBalancerClass="cloud.example/nlb",
+        loadBalancerSourceRanges=["10.0.0.0/8"],
+        externalTrafficPolicy="Local",
+    )
+    assert made["metadata"]["annotations"]["cloud.example/internal"] == "true"
+    assert made["spec"] | {"ports": []} == {
+        "type": "LoadBalancer",
+        "loadBalancerClass": "cloud.example/nlb",
+        "loadBalancerSourceRanges": ["10.0.0.0/8"],
+        "externalTrafficPolicy": "Local",
+        "selector": made["spec"]["selector"],
+        "ports": [],
+    }
+
+
+def test_a_pool_inside_the_cluster_has_no_external_traffic() -> None:
+    spec = manifest("Service", "demo-subscriber", type="ClusterIP")["spec"]
+    assert spec["type"] == "ClusterIP"
+    assert "externalTrafficPolicy" not in spec
 
 
 def test_the_pod_listens_on_the_listeners_port() -> None:

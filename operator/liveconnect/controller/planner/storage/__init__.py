@@ -13,12 +13,14 @@ start moves the old state aside (`set-aside.sh`): with it the node could not joi
 
 from liveconnect.controller.planner.storage.condition import storage_ready
 from liveconnect.controller.planner.storage.growth import Growth, grow
+from liveconnect.controller.planner.storage.ownership import entrusted
 from liveconnect.controller.planner.storage.retention import lives, renewed, retained, vacant
 from liveconnect.controller.planner.storage.sets import classes_in_question, orphans
 
 __all__ = [
     "Growth",
     "classes_in_question",
+    "entrusted",
     "grow",
     "lives",
     "orphans",

@@ -1,0 +1,105 @@
+"""Whether what the object asks for is so: with it `kubectl wait` is right after every edit.
+
+A pass looks, says what it saw and then acts. Of an edit that it has just seen for the first time it
+may not say *Ready* because of what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.actions import Apply, Delete
+from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, ObjectKey
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import Observed, Pool
+from liveconnect.controller.planner.drift import CHANGED, MISSING
+from liveconnect.controller.planner.rollout import Rollout
+
+_WORKLOADS = {"Deployment", "StatefulSet"}
+_MOST = 3
+
+
+def not_in_force(
+    cluster: Cluster, children: Iterable[Apply | Delete], observed: Observed
+) -> tuple[str, ...]:
+    """What the object asks for and no child says yet.
+
+    Without an edit only pods matter: the rules of teams, certificates and the notes of drains come
+    and go beside an object that is ready all the time.
+    """
+    edited = observed.status.get("observedGeneration") != cluster.generation
+    applies = [a for a in children if isinstance(a, Apply) and a.why in {MISSING, CHANGED}]
+    return tuple(
+        str(ObjectKey.of(a.manifest))
+        for a in applies
+        if edited or cluster.paused or _restarts(a.manifest, observed)
+    )
+
+
+def _restarts(manifest: Manifest, observed: Observed) -> bool:
+    """Whether it makes other pods: the brokers' StatefulSets say what their template is."""
+    if manifest["kind"] not in _WORKLOADS:
+        return False
+    old = observed.children.get(ObjectKey.of(manifest))
+    return old is None or _template(old) != _template(manifest) or not _template(manifest)
+
+
+def _template(child: Manifest) -> str:
+    return str((child["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, ""))
+
+
+def what_is_behind(
+    cluster: Cluster,
+    names: Names,
+    observed: Observed,
+    rollout: Rollout,
+    lacking: tuple[str, ...],
+) -> str:
+    """What is not yet as the object asks for, in words; empty when all of it is.
+
+    Args:
+        cluster: The object.
+        names: Names of its children.
+        observed: What the pass has seen.
+        rollout: How far the pools' pods follow their templates.
+        lacking: Children that are applied only now (`not_in_force`).
+    """
+    if lacking:
+        more = f" and {len(lacking) - _MOST} more" if len(lacking) > _MOST else ""
+        verb = "not applied while it is paused" if cluster.paused else "being applied"
+        return f"changes are {verb}: {', '.join(lacking[:_MOST])}{more}"
+    pools = [ObjectKey("apps/v1", "StatefulSet", names.namespace, names.pool(p)) for p in Pool]
+    unseen = [key.name for key in pools if not is_seen(observed.children.get(key, {}))]
+    if unseen:
+        return f"Kubernetes has not looked at the change of {', '.join(unseen)} yet"
+    if rollout.outdated:
+        waits = f"; {rollout.waiting}" if rollout.waiting else ""
+        return f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template{waits}"
+    old = [text for key in _services(names) if (text := _older(observed.children.get(key)))]
+    return "; ".join(old)
+
+
+def _services(names: Names) -> tuple[ObjectKey, ...]:
+    return (
+        ObjectKey("apps/v1", "Deployment", names.namespace, names.auth),
+        ObjectKey("apps/v1", "StatefulSet", names.namespace, names.gateway),
+        ObjectKey("apps/v1", "StatefulSet", names.namespace, names.presence),
+    )
+
+
+def _older(child: Manifest | None) -> str:
+    """How many pods of a service are of an older template; empty when none is."""
+    if child is None:
+        return ""
+    wanted = int(child["spec"].get("replicas", 1))
+    updated = int((child.get("status") or {}).get("updatedReplicas", 0))
+    lacking = wanted - updated if is_seen(child) else wanted
+    name = child["metadata"]["name"]
+    return f"{name}: {lacking} pods are of an older template" if lacking > 0 else ""
+
+
+def is_seen(child: Manifest) -> bool:
+    """Whether a child's controller has looked at its newest generation."""
+    seen = int((child.get("status") or {}).get("observedGeneration", 0))
+    return seen >= int(child.get("metadata", {}).get("generation", 0))

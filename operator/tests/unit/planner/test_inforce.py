@@ -1,0 +1,121 @@
+"""`Ready` speaks of the object as it is now, never of what was there before an edit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.actions import Apply
+from liveconnect.controller.model.manifest import ObjectKey
+from tests.unit.planner.simulation import World, parse
+from tests.unit.planner.test_plan import condition, settled
+
+_EDITS: dict[str, dict[str, Any]] = {
+    "image": {"broker": {"image": "broker:2"}},
+    "broker option": {"broker": {"image": "broker:1", "config": {"topic_max_depth": "9"}}},
+    "gateway": {"gateway": {"replicas": 3}},
+    "listeners": {"subscribers": {"listeners": [{"name": "mqtt", "port": 1884}], "replicas": 2}},
+    "rules": {"auth": {"topics": [{"filter": "news", "allow": ["subscribe"]}]}},
+    "growth": {"subscribers": {"replicas": 3}},
+}
+
+
+def ready_world() -> World:
+    world = settled()
+    for _ in range(10):
+        world.step()
+    assert condition(world, "Ready")["status"] == "True", condition(world, "Ready")
+    return world
+
+
+def edited(world: World, **fields: Any) -> Cluster:
+    spec = world.cluster.spec.model_dump(mode="json", exclude_defaults=True)
+    for name, value in fields.items():
+        spec[name] = {**spec.get(name, {}), **value}
+    meta = {"name": "demo", "namespace": "ns", "uid": "u"}
+    generation = world.cluster.generation + 1
+    body = {"metadata": {**meta, "generation": generation}, "spec": spec}
+    return Cluster.parse(body)
+
+
+@pytest.mark.parametrize("edit", _EDITS)
+def test_ready_is_true_again_only_when_the_edit_is_in_force(edit: str) -> None:
+    world = ready_world()
+    world.cluster = edited(world, **_EDITS[edit])
+    first = world.step()
+    said = condition(world, "Ready")
+    assert said["status"] == "False"
+    assert str(said["observedGeneration"]) == "2"
+    assert any(isinstance(a, Apply) for a in first.actions)
+    for _ in range(300):
+        world.step()
+        if condition(world, "Ready")["status"] == "True":
+            break
+    else:
+        raise AssertionError(condition(world, "Ready"))
+    gateway = world.children[ObjectKey("apps/v1", "StatefulSet", "ns", "demo-gateway")]
+    assert gateway["spec"]["replicas"] == world.cluster.spec.gateway.replicas
+    assert all(pod.revision == world.revision(name) for name, pod in world.pods.items())
+    assert len(world.running) == len(world.wanted())
+
+
+def test_while_nodes_are_rolled_it_says_how_many_are_behind() -> None:
+    world = ready_world()
+    world.cluster = edited(world, broker={"image": "broker:2"})
+    world.step()
+    world.step()
+    said = condition(world, "Ready")
+    assert said["reason"] == "RollingOut"
+    assert "4 of 4 nodes run an older template" in said["message"]
+
+
+def test_pods_of_a_service_are_behind_until_they_are_of_its_template() -> None:
+    world = ready_world()
+    auth = ObjectKey("apps/v1", "Deployment", "ns", "demo-auth")
+    world.late = {auth}
+    world.cluster = edited(world, auth={"resources": {"requests": {"cpu": "70m"}}})
+    for _ in range(5):
+        world.step()
+    counts = {"replicas": 3, "readyReplicas": 2, "updatedReplicas": 1}
+    seen = {"observedGeneration": world.generations[auth]}
+    world.children[auth]["status"] = counts | seen
+    world.step()
+    assert condition(world, "AuthReady")["status"] == "True", "it serves all the time"
+    assert "demo-auth: 1 pods are of an older template" in condition(world, "Ready")["message"]
+    world.children[auth]["status"] = counts | seen | {"updatedReplicas": 2}
+    world.step()
+    assert condition(world, "Ready")["status"] == "True"
+
+
+def test_a_note_of_a_drain_is_no_edit() -> None:
+    world = World(parse({"replicas": 3}))
+    world.settle()
+    for _ in range(10):
+        world.step()
+    world.cluster = parse({"replicas": 2}, generation=2)
+    world.stuck = True
+    world.step()
+    for _ in range(10):
+        world.step()
+        assert condition(world, "Ready")["reason"] != "RollingOut", condition(world, "Ready")
+
+
+def test_a_paused_edit_is_not_in_force() -> None:
+    world = ready_world()
+    paused = {"annotations": {"liveconnect.io/paused": "true"}}
+    world.cluster = edited(world, gateway={"replicas": 3}).model_copy(update=paused)
+    for _ in range(3):
+        world.step()
+        said = condition(world, "Ready")
+        assert said["status"] == "False"
+        assert "StatefulSet/demo-gateway" in said["message"]
+        assert "not applied while it is paused" in said["message"]
+
+
+def test_a_new_operator_process_does_not_unsay_it() -> None:
+    world = ready_world()
+    world.memory = type(world.memory)()
+    assert world.step().actions, "it applies everything once, to own it"
+    assert condition(world, "Ready")["status"] == "True"
