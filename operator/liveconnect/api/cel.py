@@ -418,6 +418,13 @@ RULES: dict[str, list[Rule]] = {
     "spec.presence.store.managed.resources": _RESOURCES,
     "spec.gateway.resources": _RESOURCES,
     "spec.gateway.outbox.storage": _STORAGE,
+    "spec.gateway.requests": [
+        _rule(
+            "self.topic != self.replyTopic",
+            "requests and answers need topics of their own: choose another replyTopic",
+            ".replyTopic",
+        ),
+    ],
     "spec.gateway.callers[].publish[]": [*_FILTER, *_NO_PLACEHOLDERS],
     **POD_TEMPLATE_RULES,
 }

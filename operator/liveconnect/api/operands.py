@@ -11,6 +11,8 @@ import hashlib
 from liveconnect.api.v1alpha1 import (
     CLIENT_TOPIC,
     GROUP_TOPIC,
+    REPLY_TOPIC,
+    REQUEST_TOPIC,
     Algorithm,
     ApiModel,
     TopicRule,
@@ -131,6 +133,17 @@ class Connects(ApiModel):
     """Values of those who go last."""
 
 
+class Replies(ApiModel):
+    """Who answers the gateway's requests, and who hears it."""
+
+    topic: str = REPLY_TOPIC
+    """First levels of the topics of answers, with `{clientId}`; pod and request follow."""
+    max_bytes: int = 65536
+    """Largest answer."""
+    gateway: str
+    """Subject of the gateway's ServiceAccount, whose pods hear the answers."""
+
+
 class BrokerAccess(ApiModel):
     """How the auth service asks the brokers who is connected."""
 
@@ -205,6 +218,8 @@ class AuthConfig(ApiModel):
     """Backends that may connect to the publisher pool, and where they may publish."""
     readers: list[str]
     """Subjects (`system:serviceaccount:…`) that may read presence."""
+    replies: Replies | None = None
+    """Answers of devices to the gateway's requests; there are none when not set."""
     revokers: tuple[str, ...] = ()
     """Subjects that may revoke tokens."""
     service_accounts: ServiceAccountVerification = ServiceAccountVerification()
@@ -233,7 +248,7 @@ class AuthConfig(ApiModel):
 
 #: Fields of `AuthConfig` that a running auth service takes from its file whenever that changes.
 #: The others are for its start: the pods are replaced when one of them changes.
-RELOADED = ("topics", "publishers")
+RELOADED = ("topics", "publishers", "replies")
 
 
 class ClientTls(ApiModel):
@@ -265,6 +280,19 @@ class GatewayHttps(ApiModel):
     """How the other pods are known, and who this one is to them."""
 
 
+class RequestOptions(ApiModel):
+    """Requests to devices, and their answers."""
+
+    topic: str = REQUEST_TOPIC
+    """First levels of the topics of requests, with `{clientId}`; pod and request follow."""
+    reply_topic: str = REPLY_TOPIC
+    """The same of answers."""
+    max_reply_bytes: int = 65536
+    """Largest answer."""
+    max_pending: int = 1000
+    """Requests that wait for an answer at a time."""
+
+
 class GatewayConfig(ApiModel):
     """Everything that the gateway decides by."""
 
@@ -288,6 +316,8 @@ class GatewayConfig(ApiModel):
     """Topic of the client `{clientId}`."""
     group_topic: str = GROUP_TOPIC
     """Topic of the group `{group}`."""
+    requests: RequestOptions | None = None
+    """Requests to devices; off when not set."""
     service_accounts: ServiceAccountVerification = ServiceAccountVerification()
     """How callers' tokens are verified."""
     max_inflight: int = 1000
@@ -306,3 +336,10 @@ class GatewayConfig(ApiModel):
     """Largest payload (bytes)."""
     max_topic_levels: int = 10
     """Most levels of a topic name; VerneMQ's own default of `topic_max_depth`."""
+
+    @property
+    def reply_filter(self) -> str:
+        """Filter of devices' answers; empty if there are none."""
+        if self.requests is None:
+            return ""
+        return self.requests.reply_topic.replace("{clientId}", "+") + "/+/+"

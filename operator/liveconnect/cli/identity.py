@@ -62,7 +62,8 @@ def backend(account: str, client_id: str | None) -> Asker:
 
     Args:
         account: `namespace:name`.
-        client_id: its MQTT client id; of no account for what it may do.
+        client_id: its MQTT client id, and the pod that its token is for: of account for the pods
+            of the gateway only.
 
     Raises:
         CommandError: the account is not of that form.
@@ -71,8 +72,10 @@ def backend(account: str, client_id: str | None) -> Asker:
     if not namespace or not separator or not name:
         raise CommandError(f"{account}: a ServiceAccount is said as namespace:name")
     subject = f"system:serviceaccount:{namespace}:{name}"
-    identity = Verified(TokenKind.SERVICE_ACCOUNT, "", subject, {}, _NOT_SOON)
-    return Asker(client_id or name, Pool.PUBLISHER, identity)
+    named = client_id or name
+    claims = {"kubernetes.io": {"pod": {"name": named}}}
+    identity = Verified(TokenKind.SERVICE_ACCOUNT, "", subject, claims, _NOT_SOON)
+    return Asker(named, Pool.PUBLISHER, identity)
 
 
 def _claims(file: Path) -> dict[str, Any]:

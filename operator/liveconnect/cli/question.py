@@ -13,9 +13,10 @@ from liveconnect.common.policy import (
     Policy,
     PublishAllowed,
     Refused,
+    Replies,
     RuleTemplate,
 )
-from liveconnect.common.policy.backends import named_backends
+from liveconnect.common.policy.backends import gateway_of, named_backends, replies_to
 from liveconnect.common.policy.delegation import Rules, rules_in_force
 
 
@@ -59,7 +60,12 @@ class Simulator:
     def __init__(self, objects: Objects) -> None:
         self.rules: Rules = rules_in_force(objects.cluster, objects.topics, objects.namespaces)
         self.templates = [RuleTemplate.of(rule, rule.source) for rule in self.rules.stated]
-        self._policy = Policy(self.templates, named_backends(objects.cluster))
+        cluster = objects.cluster
+        stated = replies_to(cluster)
+        replies = None if stated is None else Replies(stated)
+        self._built_in = [] if replies is None else [replies.rule]
+        backends = [gateway_of(cluster), *named_backends(cluster)]
+        self._policy = Policy(self.templates, backends, replies=replies)
 
     def connect(self, asker: Asker) -> Answer:
         """Whether it may connect."""
@@ -95,7 +101,7 @@ class Simulator:
     def rules_of(self, asker: Asker) -> list[tuple[RuleTemplate, str]]:
         """The rules that are for this device, each with its filter for it."""
         found = []
-        for rule in self.templates:
+        for rule in (*self.templates, *self._built_in):
             if rule.groups and rule.groups.isdisjoint(asker.identity.groups):
                 continue
             levels = rule.expand(asker.client_id, asker.identity.claims)

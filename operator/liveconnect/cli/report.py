@@ -22,7 +22,10 @@ _ADVICE = {
     Reason.PAYLOAD_SIZE: "larger than the rule's maxPayloadBytes, or say --payload-bytes",
     Reason.CLIENT_ID: "the claims are another client's: the claim for the client id must equal it",
     Reason.UNKNOWN_BACKEND: "spec.gateway.callers does not name this ServiceAccount",
-    Reason.SUBSCRIBE_ON_PUBLISHER_POOL: "nobody subscribes on the publisher pool",
+    Reason.SUBSCRIBE_ON_PUBLISHER_POOL: (
+        "nobody subscribes on the publisher pool, but the gateway's pods for answers (--client-id)"
+    ),
+    Reason.REPLY_TOPIC: "devices answer the gateway there, and nobody in their name",
     Reason.DEVICE_ON_PUBLISHER_POOL: "devices connect to the subscriber pool",
     Reason.BACKEND_ON_SUBSCRIBER_POOL: "backends connect to the publisher pool",
 }

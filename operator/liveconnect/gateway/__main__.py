@@ -26,8 +26,11 @@ from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.adapters.outboxlink import OutboxLink
 from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
 from liveconnect.gateway.adapters.presence import HttpPresence
+from liveconnect.gateway.admission import Admission
+from liveconnect.gateway.asking import Asking
 from liveconnect.gateway.callers import Callers
 from liveconnect.gateway.dispatch import Dispatch
+from liveconnect.gateway.fanout import Fanout
 from liveconnect.gateway.messages import Limits, Permissions, Topics
 from liveconnect.gateway.outbox import OutboxFailedError
 from liveconnect.gateway.parked import ParkedMessages
@@ -35,15 +38,24 @@ from liveconnect.gateway.peers import Peers
 from liveconnect.gateway.ports import Ports
 from liveconnect.gateway.quotas import Quotas
 from liveconnect.gateway.reading import Reader
+from liveconnect.gateway.replies import ReplyTopics
+from liveconnect.gateway.requests import Requests
 from liveconnect.gateway.routes import Routes
 
 _PURGE_SECONDS: Final = 1.0
+_SWEEP_SECONDS: Final = 0.5
 
 _log = get_logger(__name__)
 
 
+def own_peers(config: GatewayConfig) -> Peers:
+    """Return the gateway's pods, as this one sees them."""
+    return Peers.of(config.replicas, os.environ.get("POD_NAME", ""))
+
+
 def make_link(config: GatewayConfig) -> PahoLink:
     """Return the link to the publisher pool."""
+    peers = own_peers(config)
     link = PahoLink(
         LinkOptions(
             host=config.broker_host,
@@ -53,7 +65,10 @@ def make_link(config: GatewayConfig) -> PahoLink:
             window=config.max_inflight,
             tls=config.broker_tls,
             nodes=config.broker_nodes,
-            turn=Peers.of(config.replicas, os.environ.get("POD_NAME", "")).own,
+            turn=peers.own,
+            replies=ReplyTopics(config.requests.reply_topic).filter(peers.own)
+            if config.requests
+            else "",
         )
     )
     metrics.LINK_UP.set_function(lambda: float(link.why_down() is None))
@@ -67,6 +82,34 @@ def make_outbox(link: PahoLink, file: OutboxFile) -> OutboxLink:
     metrics.OUTBOX.set_function(lambda: float(outbox.total))
     metrics.PARKED.set_function(lambda: float(outbox.parked))
     return outbox
+
+
+def make_requests(config: GatewayConfig, link: PahoLink) -> Requests | None:
+    """Return the requests that wait for what the link hears; None if they are off."""
+    options = config.requests
+    if options is None:
+        return None
+    topics = ReplyTopics(options.reply_topic)
+    pod = own_peers(config).own
+    requests = Requests(pod, topics, options.max_pending, options.max_reply_bytes)
+    link.heard = lambda reply: metrics.heard(requests.hear(reply, time.time()))
+    metrics.REQUESTS_PENDING.set_function(lambda: float(requests.waiting))
+    metrics.HEARING.set_function(lambda: float(link.why_deaf() is None))
+    return requests
+
+
+async def keep_sweeping(requests: Requests) -> None:
+    """End what waited too long, and forget what nobody fetched, until cancelled."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        requests.sweep(time.time())
+
+
+async def close_in_time(requests: Requests, draining: Draining, settings: ServiceSettings) -> None:
+    """Tell callers that still wait at the end of the process that it ends."""
+    await draining.wait()
+    await asyncio.sleep(settings.drain_delay_seconds + settings.drain_timeout_seconds / 2)
+    requests.close(time.time())
 
 
 async def keep_purging(file: OutboxFile) -> None:
@@ -105,17 +148,29 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
         link.orphaned = lambda one, error: dispatch.take_orphan(
             one.message, one.caller, one.done, error
         )
-        permissions = Permissions(config.callers)
+        permissions = Permissions(config.callers, config.reply_filter)
+        presence = HttpPresence(http, config.presence_url, Path(config.token_file))
+        quotas = Quotas(config.callers, time.monotonic())
+        admission = Admission(permissions, quotas, presence)
+        reader = Reader(limits, topics)
+        peers = own_peers(config)
+        requests = make_requests(config, link)
+        asking = None
+        if config.requests is not None and requests is not None:
+            asking = Asking(
+                config.requests, limits.topic_levels, reader, admission, dispatch, link, requests,
+                peers,
+            )  # fmt: skip
         operations = Operations(lambda: why_not_ready(issuer, link), draining)
         routes = Routes(
             Callers(TokenVerifier([issuer]), time.time),
-            permissions,
-            Reader(limits, topics),
+            admission,
+            reader,
             dispatch,
-            HttpPresence(http, config.presence_url, Path(config.token_file)),
             ParkedMessages(file, outbox, dispatch, permissions),
-            Quotas(config.callers, time.monotonic()),
-            Peers.of(config.replicas, os.environ.get("POD_NAME", "")),
+            asking,
+            Fanout(reader, admission, dispatch, presence, quotas, draining),
+            peers,
             Forwarder(http, config.peers, config.https),
             operations,
         )
@@ -129,6 +184,11 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
                 tasks.create_task(outbox.run()),
                 tasks.create_task(keep_purging(file)),
             ]
+            if requests is not None:
+                background += [
+                    tasks.create_task(keep_sweeping(requests)),
+                    tasks.create_task(close_in_time(requests, draining, settings)),
+                ]
             await ports.serve(settings)
             for task in background:
                 task.cancel()

@@ -34,7 +34,12 @@ class Batch:
     """One batch on its way."""
 
     def __init__(
-        self, dispatch: Dispatch, admit: Admit, caller: str, key: bytes | None = None
+        self,
+        dispatch: Dispatch,
+        admit: Admit,
+        caller: str,
+        key: bytes | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         """Prepare it.
 
@@ -42,17 +47,24 @@ class Batch:
             dispatch: what it is published by.
             admit: lets each message pass, or does not.
             caller: whose it is.
-            key: its `Idempotency-Key`; each line's is this and its index.
+            key: its `Idempotency-Key`; each line's is this and its name.
+            names: of its lines; their indexes if None.
         """
         self._dispatch = dispatch
         self._admit = admit
         self._caller = caller
         self._key = None if key is None else key.decode("ascii")
+        self._names = names
         self._results: list[bytes] = []
         self._outstanding: deque[tuple[int, Message, asyncio.Future[Receipt]]] = deque()
 
     async def publish(self, items: Sequence[Publication | MessageError]) -> Response:
         """Publish, and return the answer when each item has its result."""
+        body = b"\n".join(await self.results(items)) + b"\n"
+        return Response(body, content_type="application/x-ndjson")
+
+    async def results(self, items: Sequence[Publication | MessageError]) -> Sequence[bytes]:
+        """Publish, and return each item's result when all have theirs."""
         self._results = [b""] * len(items)
         for index, item in enumerate(items):
             try:
@@ -64,8 +76,7 @@ class Batch:
                 await self._send(index, message)
         while self._outstanding:
             await self._settle()
-        body = b"\n".join(self._results) + b"\n"
-        return Response(body, content_type="application/x-ndjson")
+        return self._results
 
     def _message(self, item: Publication | MessageError) -> Message:
         if isinstance(item, MessageError):
@@ -113,7 +124,8 @@ class Batch:
         if self._key is None or message.qos == 0:
             return None
         # A caller's own keys have no space: this one is nobody else's.
-        return Claim(self._caller, f"{self._key} {index}", fingerprint(encode_message(message)))
+        name = index if self._names is None else self._names[index]
+        return Claim(self._caller, f"{self._key} {name}", fingerprint(encode_message(message)))
 
     def _failed(self, index: int, message: Message, error: PublishError) -> None:
         metrics.not_published(message.qos, error)

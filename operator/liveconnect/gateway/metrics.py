@@ -64,6 +64,26 @@ PARKED: Final = Gauge(
     "Messages that cannot be published and were put aside; see /v1/parked.",
 )
 
+REQUESTS: Final = Counter(
+    "liveconnect_gateway_requests_total",
+    "Requests to devices by what became of them (answered, expired, abandoned, failed).",
+    ["outcome"],
+)
+REQUEST_SECONDS: Final = Histogram(
+    "liveconnect_gateway_request_duration_seconds",
+    "From a request to its answer.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+REQUESTS_PENDING: Final = Gauge(
+    "liveconnect_gateway_requests_pending", "Requests to devices that wait for an answer."
+)
+REPLIES: Final = Counter(
+    "liveconnect_gateway_replies_total",
+    "Messages on the topics of answers: taken, or why they were dropped.",
+    ["outcome"],
+)
+HEARING: Final = Gauge("liveconnect_gateway_hearing", "1 while devices' answers can be received.")
+
 _OUTCOMES: Final[dict[type[PublishError], str]] = {
     LinkDownError: "link-down",
     BusyError: "busy",
@@ -107,3 +127,19 @@ def not_published(qos: int, error: PublishError) -> None:
 def refused(status: int) -> None:
     """Count a request that was refused."""
     REFUSALS.labels(str(status)).inc()
+
+
+def request_ended(outcome: str) -> None:
+    """Count a request to a device."""
+    REQUESTS.labels(outcome).inc()
+
+
+def request_answered(seconds: float) -> None:
+    """Count a request that was answered."""
+    REQUESTS.labels("answered").inc()
+    REQUEST_SECONDS.observe(seconds)
+
+
+def heard(outcome: str) -> None:
+    """Count a message on a topic of answers."""
+    REPLIES.labels(outcome).inc()

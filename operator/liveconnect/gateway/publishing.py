@@ -98,3 +98,10 @@ class Link(Protocol):
 
     def why_down(self) -> str | None:
         """Return why nothing can be published; None if it can."""
+
+
+class HearingLink(Link, Protocol):
+    """A link that also hears devices' answers."""
+
+    def why_deaf(self) -> str | None:
+        """Return why answers would not arrive now; None if they would."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Request
@@ -10,17 +11,22 @@ from liveconnect.gateway import answers
 from liveconnect.gateway.messages import (
     STRUCTURED,
     Address,
+    FanoutRequest,
     FaultKind,
     Limits,
     MessageError,
     Properties,
     Publication,
+    Question,
     Topics,
     binary_event,
     is_binary_event,
     parse,
+    parse_fanout,
     parse_line,
     parse_plain,
+    parse_plain_request,
+    parse_request,
     split_batch,
     structured_event,
 )
@@ -30,6 +36,10 @@ NDJSON: Final = b"application/x-ndjson"
 PLAIN: Final = (b"text/plain", b"application/octet-stream")
 _STRUCTURED: Final = STRUCTURED.encode()
 _ACCEPTED: Final = ", ".join(kind.decode() for kind in (JSON, *PLAIN, _STRUCTURED))
+
+T = TypeVar("T")
+_OfJson = Callable[[bytes], T]
+_OfPlain = Callable[[bytes, bytes, Properties], T]
 
 
 class Reader:
@@ -49,12 +59,43 @@ class Reader:
         Raises:
             Problem: it is not the request that it must be.
         """
+        topics = self._topics
+
+        def of_json(body: bytes) -> Publication:
+            return parse(body, self._limits, topics, address)
+
+        def of_plain(query: bytes, body: bytes, carried: Properties) -> Publication:
+            return parse_plain(query, body, self._limits, topics, address, carried)
+
+        return self._read(request, of_json, of_plain)
+
+    def read_question(self, request: Request, address: Address, topics: Topics) -> Question:
+        """Return what a request to a client asks for.
+
+        Args:
+            request: of any content type that is taken.
+            address: the client.
+            topics: what clients' topics of requests are.
+
+        Raises:
+            Problem: it is not the request that it must be.
+        """
+
+        def of_json(body: bytes) -> Question:
+            return parse_request(body, self._limits, topics, address)
+
+        def of_plain(query: bytes, body: bytes, carried: Properties) -> Question:
+            return parse_plain_request(query, body, self._limits, topics, address, carried)
+
+        return self._read(request, of_json, of_plain)
+
+    def _read(self, request: Request, of_json: _OfJson[T], of_plain: _OfPlain[T]) -> T:
         try:
-            return self._read(request, address)
+            return self._by_type(request, of_json, of_plain)
         except MessageError as error:
             raise answers.of_message_error(error) from None
 
-    def _read(self, request: Request, address: Address | None) -> Publication:
+    def _by_type(self, request: Request, of_json: _OfJson[T], of_plain: _OfPlain[T]) -> T:
         headers = request.headers
         if b"content-encoding" in headers:
             raise Problem(415, "the body must not be encoded", {"Accept-Encoding": "identity"})
@@ -62,22 +103,45 @@ class Reader:
             raise _too_long(self._limits.body_bytes)
         given = headers.get(b"content-type", JSON)
         if is_binary_event(headers):
-            return self._plain(request, address, binary_event(headers))
+            return of_plain(request.query, request.body, binary_event(headers))
         kind = JSON if given == JSON else _media_type(given)
         if kind == JSON:
             if request.query:
                 raise MessageError("not with a JSON body, which says it all", "query")
-            return parse(request.body, self._limits, self._topics, address)
+            return of_json(request.body)
         if kind == _STRUCTURED:
-            return self._plain(request, address, structured_event(request.body))
+            return of_plain(request.query, request.body, structured_event(request.body))
         if kind in PLAIN:
-            return self._plain(request, address, _described(given, request.body))
+            return of_plain(request.query, request.body, _described(given, request.body))
         raise Problem(415, f"the body must be one of {_ACCEPTED}", {"Accept-Post": _ACCEPTED})
 
-    def _plain(self, request: Request, address: Address | None, carried: Properties) -> Publication:
-        return parse_plain(
-            request.query, request.body, self._limits, self._topics, address, carried
-        )
+    def read_fanout(self, request: Request) -> FanoutRequest:
+        """Return which message is for which clients.
+
+        Raises:
+            Problem: it is not the request that it must be.
+        """
+        if _media_type(request.headers.get(b"content-type", JSON)) != JSON:
+            accepted = JSON.decode()
+            raise Problem(415, f"a fan-out must be {accepted}", {"Accept-Post": accepted})
+        if b"content-encoding" in request.headers:
+            raise Problem(415, "the body must not be encoded", {"Accept-Encoding": "identity"})
+        if len(request.body) > self._limits.fanout_bytes:
+            raise _too_long(self._limits.fanout_bytes)
+        try:
+            if request.query:
+                raise MessageError("not with a JSON body, which says it all", "query")  # noqa: TRY301 - answered as the rest
+            return parse_fanout(request.body, self._limits, self._topics)
+        except MessageError as error:
+            raise answers.of_message_error(error) from None
+
+    def topic_for(self, fanout: FanoutRequest, client_id: str) -> Publication:
+        """Return the message for one client.
+
+        Raises:
+            MessageError: nothing can be published to it.
+        """
+        return fanout.to(client_id, self._topics)
 
     def read_batch(self, request: Request) -> list[Publication | MessageError]:
         """Return what each line of a batch asks for, or what is wrong with it.

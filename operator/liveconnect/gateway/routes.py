@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import Callable
@@ -26,35 +25,34 @@ from liveconnect.common.server import (
 )
 from liveconnect.gateway import answers, metrics, openapi, parked
 from liveconnect.gateway.adapters.forward import FORWARDED, Forwarder
+from liveconnect.gateway.admission import KEY, Admission, checked_key, claim_of
+from liveconnect.gateway.asking import REQUESTS, REQUESTS_OFF, Asking
 from liveconnect.gateway.batches import Batch
 from liveconnect.gateway.callers import Callers
 from liveconnect.gateway.dispatch import Dispatch
+from liveconnect.gateway.fanout import PATH as FANOUT
+from liveconnect.gateway.fanout import Fanout
 from liveconnect.gateway.messages import (
     Address,
     Delivery,
     Message,
-    MessageError,
-    Permissions,
     Publication,
 )
-from liveconnect.gateway.outbox import Claim, check_key, encode_message, fingerprint
+from liveconnect.gateway.outbox import Claim
 from liveconnect.gateway.parked import ParkedMessages
 from liveconnect.gateway.peers import Peers
-from liveconnect.gateway.presence import Presence, PresenceUnavailableError
 from liveconnect.gateway.publishing import PublishError, Receipt
-from liveconnect.gateway.quotas import Quotas
 from liveconnect.gateway.reading import Reader
 
 _PUBLISH: Final = "/v1/publish"
 _BATCH: Final = "/v1/publish/batch"
 _OPENAPI: Final = "/openapi.json"
-_ADDRESSED: Final = re.compile(r"/v1/(clients|groups)/([^/]+)/messages")
+_ADDRESSED: Final = re.compile(r"/v1/(clients|groups)/([^/]+)/(messages|requests)")
 _ANSWERS: Final = {
     Receipt.ACKNOWLEDGED: Response(b'{"status":"acknowledged"}'),
     Receipt.SENT: Response(b'{"status":"sent"}', 202),
     Receipt.STORED: Response(b'{"status":"stored"}', 202),
 }
-_KEY: Final = b"idempotency-key"
 
 T = TypeVar("T")
 
@@ -67,42 +65,52 @@ class Routes:
     def __init__(  # noqa: PLR0913 - one for each thing that is served
         self,
         callers: Callers,
-        permissions: Permissions,
+        admission: Admission,
         reader: Reader,
         dispatch: Dispatch,
-        presence: Presence,
         parked_messages: ParkedMessages,
-        quotas: Quotas,
+        asking: Asking | None,
+        fanout: Fanout,
         peers: Peers,
         forwarder: Forwarder,
         operations: Operations,
     ) -> None:
         self._callers = callers
-        self._permissions = permissions
+        self._admission = admission
         self._reader = reader
         self._dispatch = dispatch
-        self._presence = presence
         self._parked = parked_messages
-        self._quotas = quotas
+        self._asking = asking
+        self._fanout = fanout
         self._peers = peers
         self._forwarder = forwarder
         self._operations = operations
+        self._posts: dict[str, _Serve] = {
+            _PUBLISH: self._publish,
+            _BATCH: self._publish_batch,
+            FANOUT: self._publish_fanout,
+        }
+        self._below: dict[str, _Serve] = {
+            parked.PATH: self._answer_parked,
+            REQUESTS: self._answer_request,
+        }
         self._description = Response(msgspec.json.encode(openapi.document()))
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request."""
-        if request.path == _PUBLISH:
-            return self._posted(request, self._publish, None)
-        if request.path == _BATCH:
-            return self._posted(request, self._publish_batch, None)
-        if request.path == parked.PATH or request.path.startswith(f"{parked.PATH}/"):
-            return self._called(request, self._answer_parked, None)
+        serve = self._posts.get(request.path)
+        if serve is not None:
+            return self._posted(request, serve, None)
         if request.path == _OPENAPI:
             require_get(request)
             return self._description
-        address = _address(request.path)
-        if address is not None:
-            return self._posted(request, self._publish, address)
+        for below, answer in self._below.items():
+            if request.path == below or request.path.startswith(f"{below}/"):
+                return self._called(request, answer, None)
+        addressed = _addressed(request.path)
+        if addressed is not None:
+            address, is_question = addressed
+            return self._posted(request, self._ask if is_question else self._publish, address)
         return self._operations(request)
 
     def _posted(self, request: Request, serve: _Serve, address: Address | None) -> Answer:
@@ -122,8 +130,8 @@ class Routes:
         self, subject: str, request: Request, serve: _Serve, address: Address | None
     ) -> Answer:
         """Serve a request here, or where its key is known."""
-        key = request.headers.get(_KEY)
-        if key is not None and FORWARDED not in request.headers:
+        key = request.headers.get(KEY)
+        if key is not None and request.method == "POST" and FORWARDED not in request.headers:
             ordinal = self._peers.elsewhere(subject, key)
             if ordinal is not None:
                 return self._forwarder.forward(request, ordinal)
@@ -151,29 +159,12 @@ class Routes:
     def _publish(self, subject: str, request: Request, address: Address | None) -> Answer:
         began = time.perf_counter()
         publication = _counted(self._reader.read, request, address)
-        message = _counted(self._admit, subject, publication)
-        claim = None
-        self._take_quota(subject, 1)
-        if _KEY in request.headers:
-            claim = _counted(self._claim, subject, request, message)
+        message = _counted(self._admission.admit, subject, publication)
+        self._admission.take_quota(subject, 1)
+        claim = _counted(claim_of, subject, request.headers, message)
         if publication.delivery is Delivery.ONLINE_ONLY:
             return self._publish_online_only(publication, subject, claim, began)
         return self._send(message, subject, claim, began)
-
-    def _take_quota(self, subject: str, messages: int) -> None:
-        wait = self._quotas.take(subject, messages, time.monotonic())
-        if wait:
-            metrics.refused(429)
-            later = {"Retry-After": str(math.ceil(wait))}
-            detail = "too many messages a second; see spec.gateway.callers[].messagesPerSecond"
-            raise Problem(429, detail, later, {"sent": False})
-
-    def _claim(self, subject: str, request: Request, message: Message) -> Claim:
-        try:
-            key = check_key(request.headers[_KEY], message.qos)
-        except MessageError as error:
-            raise answers.of_message_error(error) from None
-        return Claim(subject, key, fingerprint(encode_message(message)))
 
     def _send(
         self, message: Message, subject: str, claim: Claim | None, began: float
@@ -194,7 +185,7 @@ class Routes:
         try:
             # What was published before is not published again: presence has no say in it.
             if claim is None or self._dispatch.used(claim) is None:
-                await self._require_online(publication.client_id)
+                await self._admission.require_online(publication.client_id)
         except Problem as problem:
             metrics.refused(problem.status)
             raise
@@ -206,56 +197,66 @@ class Routes:
         await asyncio.wait([answer.awaited])
         return answer.finish()
 
-    async def _require_online(self, client_id: str | None) -> None:
-        if client_id is None:
-            detail = "delivery: online-only is for a client, not for a topic or group"
-            raise Problem(422, detail, extra={"field": "delivery"})
-        try:
-            found = await self._presence.of(client_id)
-        except PresenceUnavailableError as error:
-            detail = f"whether the client is online cannot be said: {error}"
-            raise Problem(503, detail, {"Retry-After": "2"}, {"sent": False}) from None
-        if not found.online:
-            detail = "the client is not online; nothing was published"
-            extra = {"sent": False, "presence": msgspec.to_builtins(found)}
-            raise Problem(409, detail, extra=extra)
-
-    def _admit(self, subject: str, publication: Publication) -> Message:
-        """Return the message, if its caller may publish it."""
-        message = publication.message
-        if not self._permissions.allows(subject, message.topic):
-            _log.info("refused", reason="topic", subject=subject, topic=message.topic)
-            detail = f"{subject} may not publish to this topic; see spec.gateway.callers"
-            raise Problem(403, detail, extra={"field": "topic"})
-        return message
-
     def _answer_parked(self, subject: str, request: Request, _address: Address | None) -> Answer:
         return self._parked.answer(subject, request)
+
+    # --- requests to devices
+
+    async def _ask(self, subject: str, request: Request, address: Address | None) -> Response:
+        if self._asking is None:
+            raise Problem(404, REQUESTS_OFF)
+        assert address is not None  # noqa: S101 - the path has it
+        try:
+            return await self._asking.ask(subject, request, address)
+        except Problem as problem:
+            metrics.refused(problem.status)
+            raise
+
+    def _answer_request(self, subject: str, request: Request, _address: Address | None) -> Answer:
+        if self._asking is None:
+            raise Problem(404, REQUESTS_OFF)
+        pod = self._asking.elsewhere(request.path)
+        if pod is not None and FORWARDED not in request.headers:
+            return self._forwarder.forward(request, pod)
+        return self._asking.answer(subject, request)
 
     # --- many
 
     def _publish_batch(self, subject: str, request: Request, _address: Address | None) -> Answer:
         items = _counted(self._reader.read_batch, request)
-        self._take_quota(subject, len(items))
-        key = request.headers.get(_KEY)
+        self._admission.take_quota(subject, len(items))
+        key = request.headers.get(KEY)
         if key is not None:
-            _counted(_checked_key, key)
-        return Batch(self._dispatch, partial(self._admit, subject), subject, key).publish(items)
+            _counted(checked_key, key)
+        admit = partial(self._admission.admit, subject)
+        return Batch(self._dispatch, admit, subject, key).publish(items)
+
+    async def _publish_fanout(
+        self, subject: str, request: Request, _address: Address | None
+    ) -> Stream:
+        try:
+            return await self._fanout.begin(subject, request)
+        except Problem as problem:
+            metrics.refused(problem.status)
+            raise
 
 
 _Serve = Callable[[str, Request, Address | None], Answer]
 
 
-def _address(path: str) -> Address | None:
+def _addressed(path: str) -> tuple[Address, bool] | None:
+    """Return whom a path is for, and whether it asks for an answer."""
     match = _ADDRESSED.fullmatch(path)
     if match is None:
         return None
-    kind, encoded = match.groups()
+    whom, encoded, what = match.groups()
     try:
         name = unquote(encoded, errors="strict")
     except UnicodeDecodeError:
         raise Problem(400, "the path is not percent-encoded UTF-8") from None
-    return Address(client_id=name) if kind == "clients" else Address(group=name)
+    if whom == "clients":
+        return Address(client_id=name), what == "requests"
+    return None if what == "requests" else (Address(group=name), False)
 
 
 def _counted(function: Callable[..., T], *arguments: Any) -> T:
@@ -265,13 +266,6 @@ def _counted(function: Callable[..., T], *arguments: Any) -> T:
     except Problem as problem:
         metrics.refused(problem.status)
         raise
-
-
-def _checked_key(raw: bytes) -> str:
-    try:
-        return check_key(raw)
-    except MessageError as error:
-        raise answers.of_message_error(error) from None
 
 
 def _finish(message: Message, began: float, done: asyncio.Future[Receipt]) -> Response:

@@ -60,6 +60,8 @@ from liveconnect.api.v1alpha1.rules import TopicAction, TopicRule
 from liveconnect.api.v1alpha1.services import (
     CLIENT_TOPIC,
     GROUP_TOPIC,
+    REPLY_TOPIC,
+    REQUEST_TOPIC,
     Caller,
     ExternalStore,
     Gateway,
@@ -69,6 +71,7 @@ from liveconnect.api.v1alpha1.services import (
     Presence,
     PresenceStore,
     Reader,
+    Requests,
 )
 from liveconnect.api.v1alpha1.status import (
     AutoscalingStatus,
@@ -102,6 +105,8 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "OPERATOR_OWNED_CONFIG",
     "PLURAL",
+    "REPLY_TOPIC",
+    "REQUEST_TOPIC",
     "RESERVED_PORTS",
     "TOPIC_KIND",
     "TOPIC_PLURAL",
@@ -151,6 +156,7 @@ __all__ = [
     "PublisherPool",
     "PublisherTls",
     "Reader",
+    "Requests",
     "Resources",
     "Retention",
     "RetentionPolicy",

@@ -114,6 +114,8 @@ class Caller(ApiModel):
 _TEMPLATE = r"^([^#+$/{{}}][^#+/{{}}]*/([^#+/{{}}]+/)*)?\{{{name}\}}(/[^#+/{{}}]+)*$"
 CLIENT_TOPIC = "clients/{clientId}/inbox"
 GROUP_TOPIC = "groups/{group}/inbox"
+REQUEST_TOPIC = "clients/{clientId}/requests"
+REPLY_TOPIC = "clients/{clientId}/replies"
 ClientTopic = Annotated[str, Field(max_length=512, pattern=_TEMPLATE.format(name="clientId"))]
 GroupTopic = Annotated[str, Field(max_length=512, pattern=_TEMPLATE.format(name="group"))]
 
@@ -140,6 +142,23 @@ class GatewayTls(ApiModel):
     (mutual TLS). They need their token all the same."""
 
 
+class Requests(ApiModel):
+    """Requests to devices: `POST /v1/clients/{id}/requests`.
+
+    While they are on, each device may publish answers to its own reply topics, and nobody else may.
+    """
+
+    topic: ClientTopic = REQUEST_TOPIC
+    """First levels of the topics that requests are published to; two follow, the gateway's pod and
+    the request. Devices need a rule to subscribe, callers one to publish to them."""
+    replyTopic: ClientTopic = REPLY_TOPIC
+    """First levels of the topics that devices answer to; the same two levels follow."""
+    maxReplyBytes: Annotated[int, Field(ge=1, le=268435455)] = 65536
+    """Largest answer (bytes)."""
+    maxPending: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Requests of each pod that wait for an answer at a time; beyond it callers get 503."""
+
+
 class Gateway(ApiModel):
     """The publisher gateway: HTTP in, MQTT to the publisher pool out."""
 
@@ -159,3 +178,5 @@ class Gateway(ApiModel):
     """Topic that `POST /v1/clients/{id}/messages` publishes to; `{clientId}` is a level of it."""
     groupTopic: GroupTopic = GROUP_TOPIC
     """Topic that `POST /v1/groups/{group}/messages` publishes to; `{group}` is a level of it."""
+    requests: Requests | None = None
+    """Requests to devices; off when not set."""

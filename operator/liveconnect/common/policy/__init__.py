@@ -14,6 +14,7 @@ from liveconnect.common.policy.decisions import (
     SubscribeDecision,
 )
 from liveconnect.common.policy.pool import Pool
+from liveconnect.common.policy.replies import Replies
 from liveconnect.common.policy.requests import Publication, Subscription
 from liveconnect.common.policy.rules import RuleTemplate, TemplateError
 
@@ -28,6 +29,7 @@ __all__ = [
     "PublishAllowed",
     "Reason",
     "Refused",
+    "Replies",
     "RuleTemplate",
     "SubscribeDecision",
     "Subscription",

@@ -18,6 +18,7 @@ from liveconnect.common.policy.decisions import (
     SubscribeDecision,
 )
 from liveconnect.common.policy.pool import Pool
+from liveconnect.common.policy.replies import QOS, SOURCE, Replies
 from liveconnect.common.policy.requests import Publication, Subscription
 from liveconnect.common.policy.rulebook import Rulebook
 from liveconnect.common.policy.rules import RuleTemplate
@@ -45,17 +46,21 @@ class Policy:
         rules: Iterable[RuleTemplate],
         publishers: Iterable[Publisher],
         canary: str | None = None,
+        replies: Replies | None = None,
     ) -> None:
         """Make it.
 
         Args:
             rules: of devices.
-            publishers: backends.
+            publishers: backends, and where each may publish.
             canary: subject of the operator, which may use the private listener.
+            replies: the rule of answers to the gateway's requests; None if there are none.
         """
         self.canary = CanaryPolicy(canary)
+        self._replies = replies
         self._rules: Mapping[TopicAction, Rulebook] = _by_action(tuple(rules))
         self._publishers: Mapping[str, tuple[list[str], ...]] = _by_subject(publishers)
+        self._answers = Rulebook([] if replies is None else [replies.rule])
 
     def connect(
         self, pool: Pool, client_id: str, identity: Identity, now: float, jitter: float
@@ -82,7 +87,7 @@ class Policy:
         if isinstance(admitted, Refused):
             return admitted
         if pool is not Pool.SUBSCRIBER:
-            return Refused(Reason.SUBSCRIBE_ON_PUBLISHER_POOL)
+            return self._subscribe_of_backend(admitted, topics)
         return SubscribeDecision(tuple(self._grant(client_id, admitted, topic) for topic in topics))
 
     def publish(
@@ -110,6 +115,15 @@ class Policy:
             return Refused(Reason.UNKNOWN_BACKEND)
         return identity
 
+    def _subscribe_of_backend(
+        self, backend: Verified, topics: Sequence[Subscription]
+    ) -> SubscribeDecision | Refused:
+        """Let a pod of the gateway hear the answers to its requests, and nobody anything else."""
+        replies = self._replies
+        if replies is None or not all(replies.are_heard_by(backend, one.topic) for one in topics):
+            return Refused(Reason.SUBSCRIBE_ON_PUBLISHER_POOL)
+        return SubscribeDecision(tuple(Granted(min(one.qos, QOS), SOURCE) for one in topics))
+
     def _grant(self, client_id: str, device: Verified, wanted: Subscription) -> Granted | Refused:
         topic_filter = inner_filter(wanted.topic)
         if (
@@ -132,8 +146,11 @@ class Policy:
         self, device: Verified, message: Publication
     ) -> PublishAllowed | Refused:
         refusal = Refused(Reason.NO_RULE)
+        levels = message.topic.split("/")
         rules = self._rules[TopicAction.PUBLISH]
-        for rule in rules.covering(message.client_id, device, message.topic.split("/")):
+        if self._replies is not None and self._replies.hold(levels):
+            rules = self._answers
+        for rule in rules.covering(message.client_id, device, levels):
             excess = _excess(rule, message)
             if excess is None:
                 return PublishAllowed(rule.source)
@@ -144,6 +161,8 @@ class Policy:
         self, backend: Verified, message: Publication
     ) -> PublishAllowed | Refused:
         levels = message.topic.split("/")
+        if self._replies is not None and self._replies.hold(levels):
+            return Refused(Reason.REPLY_TOPIC, SOURCE)
         if any(covers(allowed, levels) for allowed in self._publishers[backend.subject]):
             return PublishAllowed(f"publisher {backend.subject}")
         return Refused(Reason.NO_RULE)

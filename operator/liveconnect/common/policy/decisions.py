@@ -28,6 +28,8 @@ class Reason(StrEnum):
     SUBSCRIBE_ON_PUBLISHER_POOL = "subscribe-on-publisher-pool"
     NOT_THE_CANARY = "not-the-canary"
     """Only the operator has business on the brokers' private listener."""
+    REPLY_TOPIC = "reply-topic"
+    """Devices answer the gateway there, and nobody in their name."""
     ENHANCED_AUTH = "enhanced-auth"
     """MQTT 5 re-authentication, which is not supported."""
 

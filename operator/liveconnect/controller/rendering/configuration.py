@@ -24,7 +24,7 @@ from liveconnect.api.operands import (
     IntrospectionProvider,
     JwtProvider,
     PresenceOptions,
-    Publisher,
+    RequestOptions,
     StatedRule,
 )
 from liveconnect.api.v1alpha1 import (
@@ -39,7 +39,12 @@ from liveconnect.api.v1alpha1 import (
     PublisherTls,
     TlsVersion,
 )
-from liveconnect.common.policy.backends import named_backends, subject_of
+from liveconnect.common.policy.backends import (
+    gateway_of,
+    named_backends,
+    replies_to,
+    subject_of,
+)
 from liveconnect.controller.model.certificate import (
     AUTHORITY_KEY,
     CERTIFICATE_KEY,
@@ -322,7 +327,7 @@ def auth_config(
         rules: the topic rules in force.
         canary: subject of the operator, which tries messages between nodes; empty if it does not.
     """
-    gateway = Publisher(subject=names.subject(names.gateway), publish=["#"])
+    gateway = gateway_of(cluster)
     tokens = list(enumerate(cluster.spec.auth.tokens))
     return AuthConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
@@ -335,9 +340,10 @@ def auth_config(
         topics=list(rules),
         publishers=[gateway, *named_backends(cluster)],
         readers=[
-            names.subject(names.gateway),
+            gateway.subject,
             *(subject_of(r.serviceAccount) for r in cluster.spec.presence.readers),
         ],
+        replies=replies_to(cluster),
         revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
         presence=presence_options(cluster.spec.presence),
         connects=connects(cluster),
@@ -382,6 +388,18 @@ def _peers(cluster: Cluster, names: Names) -> str:
     return f"http://{pod}:{SERVICE_PORT}"
 
 
+def _requests(cluster: Cluster) -> RequestOptions | None:
+    stated = cluster.spec.gateway.requests
+    if stated is None:
+        return None
+    return RequestOptions(
+        topic=stated.topic,
+        reply_topic=stated.replyTopic,
+        max_reply_bytes=stated.maxReplyBytes,
+        max_pending=stated.maxPending,
+    )
+
+
 def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
     """The gateway's file.
 
@@ -399,6 +417,7 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         callers=named_backends(cluster),
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
+        requests=_requests(cluster),
         replicas=cluster.spec.gateway.replicas,
         peers=_peers(cluster, names),
         https=_https(cluster, names),

@@ -17,9 +17,12 @@ from liveconnect.gateway.adapters.clienttls import tls_context
 
 FORWARDED: Final = b"liveconnect-forwarded"
 """Header of a request that another pod has handed over: it goes no further."""
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=2.0)
-_KEPT: Final = frozenset({b"authorization", b"content-type", b"idempotency-key"})
-_ANSWERED: Final = ("Retry-After", "WWW-Authenticate", "Accept-Post", "Allow")
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=75.0, sock_connect=2.0)
+_KEPT: Final = frozenset({b"authorization", b"content-type", b"idempotency-key", b"prefer"})
+_ANSWERED: Final = (
+    "Retry-After", "WWW-Authenticate", "Accept-Post", "Allow", "Cache-Control", "Location",
+    "Preference-Applied",
+)  # fmt: skip
 _LATER: Final = {"Retry-After": "2"}
 _CONTEXT_SECONDS: Final = 15.0
 """How long connections are made with what the files held."""
@@ -68,7 +71,7 @@ class Forwarder:
         """Return the other pod's answer.
 
         Raises:
-            Problem: 503 if it cannot be asked; the same key may be tried again.
+            Problem: 503 if it cannot be asked; the same request may be made again.
         """
         url = self._peers.replace("{ordinal}", str(ordinal)) + request.path
         if request.query:
@@ -106,5 +109,5 @@ class Forwarder:
 
 
 def _away(*, sent: bool) -> Problem:
-    detail = "the pod that knows this Idempotency-Key is away; try again with the same key"
+    detail = "the pod that knows this Idempotency-Key or request is away; try again with the same"
     return Problem(503, detail, _LATER, {"sent": sent})

@@ -1,13 +1,16 @@
-"""A message's properties as paho wants them."""
+"""A message's properties as paho wants them, and as it has them."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
+import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as MqttProperties
 
 from liveconnect.gateway.messages import Properties
+from liveconnect.gateway.replies import Reply
 
 
 @lru_cache(maxsize=256)
@@ -25,3 +28,22 @@ def mqtt_properties(properties: Properties) -> MqttProperties:
     if properties.user:
         made.UserProperty = list(properties.user)
     return made
+
+
+def reply_of(message: mqtt.MQTTMessage) -> Reply:
+    """Return the answer that a message is."""
+    try:
+        topic = message.topic
+    except UnicodeDecodeError:
+        topic = ""
+
+    def given(name: str) -> Any:
+        return getattr(message.properties, name, None)
+
+    return Reply(
+        topic,
+        bytes(message.payload),
+        given("ContentType"),
+        given("CorrelationData"),
+        tuple(given("UserProperty") or ()),
+    )

@@ -18,6 +18,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from liveconnect.api.operands import ClientTls
 from liveconnect.common.logs import Redacted, get_logger
@@ -25,6 +26,7 @@ from liveconnect.common.mqttstream import Stream
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
 from liveconnect.gateway.adapters.client import Client
 from liveconnect.gateway.adapters.clienttls import tls_context
+from liveconnect.gateway.adapters.mqttproperties import reply_of
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
     AckTimeoutError,
@@ -35,6 +37,7 @@ from liveconnect.gateway.publishing import (
     RefusedError,
     ShareError,
 )
+from liveconnect.gateway.replies import Heard
 
 KEEPALIVE_SECONDS: Final = 30
 CONNECT_SECONDS: Final = 5.0
@@ -52,6 +55,10 @@ _log = get_logger(__name__)
 
 class ConnectError(Exception):
     """There is no connection; the message says why."""
+
+
+class HearError(Exception):
+    """Answers do not arrive; the message says why."""
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -261,17 +268,30 @@ class Connection:
 
 
 class Session(Connection):
-    """A connection for messages whose callers wait."""
+    """A connection for messages whose callers wait, and for devices' answers."""
 
-    def __init__(self, client_id: str, window: int, orphaned: Orphaned | None = None) -> None:
+    def __init__(
+        self,
+        client_id: str,
+        window: int,
+        orphaned: Orphaned | None = None,
+        heard: Heard | None = None,
+    ) -> None:
         """Prepare a session.
 
         Args:
             client_id: nobody else's.
             window: messages that may wait for their acknowledgement.
             orphaned: is offered what is not acknowledged at the end; nobody if None.
+            heard: takes what arrives on the topics of answers.
         """
         super().__init__(client_id)
+        self.hears = False
+        """Whether answers arrive."""
+        self._heard = heard
+        self._subscribed: asyncio.Future[None] | None = None
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
         self._window = window
         self._orphaned = orphaned
         self._waiting: dict[int, Waiting] = {}
@@ -280,16 +300,52 @@ class Session(Connection):
         self._by_caller: dict[str, int] = {}
         self._patient: deque[asyncio.Future[None]] = deque()
 
-    async def retire(self, within: float) -> None:
+    async def hear(self, topic_filter: str) -> None:
+        """Subscribe to answers.
+
+        Raises:
+            HearError: the broker refuses, or does not say.
+        """
+        subscribed = self._subscribed = self._loop.create_future()
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        self._client.subscribe(topic_filter, options=options)
+        await asyncio.wait(
+            (subscribed, self.ended), timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not subscribed.done():
+            raise HearError("the broker does not answer the subscription")
+        subscribed.result()
+        self.hears = True
+
+    async def retire(self, within: float, linger: float = 0.0) -> None:
         """Wait for what waits, then disconnect.
 
         Args:
             within: seconds to wait for acknowledgements at most.
+            linger: seconds to go on hearing answers at least.
         """
+        if linger and self.hears:
+            await asyncio.wait([self.ended], timeout=linger)
         outstanding = [one.done for one in (*self._waiting.values(), *self._queued)]
         if outstanding:
             await asyncio.wait(outstanding, timeout=within)
         self.disconnect()
+
+    def _on_subscribe(
+        self, _c: mqtt.Client, _u: Any, _m: int, codes: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        subscribed = self._subscribed
+        if subscribed is None or subscribed.done():
+            return
+        refused = next((code for code in codes if code.is_failure), None)
+        if refused is None:
+            subscribed.set_result(None)
+        else:
+            subscribed.set_exception(HearError(f"refused: {refused.getName()}"))
+
+    def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
+        if self._heard is not None:
+            self._heard(reply_of(message))
 
     @property
     def waiting(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -26,11 +26,12 @@ from liveconnect.gateway.messages.checks import (
     from_base64,
 )
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
-from liveconnect.gateway.messages.fields import Content
+from liveconnect.gateway.messages.fields import Content, RequestContent
 from liveconnect.gateway.messages.limits import Limits
 from liveconnect.gateway.messages.message import Message
 from liveconnect.gateway.messages.properties import Properties
 from liveconnect.gateway.messages.publication import Delivery, Publication
+from liveconnect.gateway.messages.question import Question, check_question
 from liveconnect.gateway.messages.topic import check_topic
 
 _QUOTE: Final = 0x22
@@ -40,9 +41,20 @@ _UNKNOWN_FIELD: Final = re.compile(r"^Object contains unknown field `(.*)`$", re
 _SHOWN: Final = 64
 """Characters of an unknown field's name that are repeated to the caller."""
 
-_FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Content))
-_QUOTED: Final = tuple(f'"{field}"'.encode() for field in _FIELDS)
-_decode_content: Final = msgspec.json.Decoder(Content).decode
+_Model = TypeVar("_Model", bound=msgspec.Struct)
+
+
+class Form(Generic[_Model]):
+    """The fields that a body may have."""
+
+    def __init__(self, model: type[_Model]) -> None:
+        self.fields = tuple(field.encode_name for field in msgspec.structs.fields(model))
+        self.quoted = tuple(f'"{field}"'.encode() for field in self.fields)
+        self.decode = msgspec.json.Decoder(model).decode
+
+
+_MESSAGE: Final = Form(Content)
+_REQUEST: Final = Form(RequestContent)
 _decode_text: Final = msgspec.json.Decoder(str).decode
 
 
@@ -60,8 +72,40 @@ def parse(
     Raises:
         MessageError: it is not the request that it must be.
     """
-    content = _decode(raw)
-    _refuse_duplicates(raw)
+    return _publication(read(raw, _MESSAGE), limits, topics, address)
+
+
+def parse_request(raw: bytes, limits: Limits, topics: Topics, address: Address) -> Question:
+    """Read the body of a request to a client.
+
+    Args:
+        raw: the JSON.
+        limits: bounds of a message.
+        topics: what clients' topics of requests are.
+        address: the client, which the path says.
+
+    Raises:
+        MessageError: it is not the request that it must be.
+    """
+    content = read(raw, _REQUEST)
+    publication = _publication(content, limits, topics, address)
+    return check_question(publication, content.timeout_seconds)
+
+
+def read(raw: bytes, form: Form[_Model]) -> _Model:
+    """Return the content of a body.
+
+    Raises:
+        MessageError: it is none such.
+    """
+    content = _decode(raw, form)
+    _refuse_duplicates(raw, form.quoted)
+    return content
+
+
+def _publication(
+    content: Content, limits: Limits, topics: Topics, address: Address | None
+) -> Publication:
     if address is None and content.client_id is UNSET and content.group is UNSET:
         client_id = None
         if isinstance(content.topic, UnsetType):
@@ -83,15 +127,15 @@ def parse(
     )
 
 
-def _decode(raw: bytes) -> Content:
+def _decode(raw: bytes, form: Form[_Model]) -> _Model:
     if not raw:
         raise MessageError("the body is empty", kind=FaultKind.SYNTAX)
     try:
         if not raw.isascii():
             raw.decode("utf-8")  # msgspec looks at the text that it decodes, not at all of it
-        return _decode_content(raw)
+        return form.decode(raw)
     except msgspec.ValidationError as error:
-        raise _of_validation(str(error)) from None
+        raise _of_validation(str(error), form.fields) from None
     except UnicodeDecodeError:
         raise MessageError("the body is not UTF-8", kind=FaultKind.SYNTAX) from None
     except RecursionError:
@@ -100,10 +144,10 @@ def _decode(raw: bytes) -> Content:
         raise MessageError(f"the body is not JSON: {error}", kind=FaultKind.SYNTAX) from None
 
 
-def _of_validation(message: str) -> MessageError:
+def _of_validation(message: str, fields: tuple[str, ...]) -> MessageError:
     unknown = _UNKNOWN_FIELD.match(message)
     if unknown is not None:
-        known = ", ".join(_FIELDS)
+        known = ", ".join(fields)
         return MessageError(f"unknown field; known are {known}", unknown[1][:_SHOWN])
     location = _LOCATION.search(message)
     if location is None:
@@ -111,14 +155,14 @@ def _of_validation(message: str) -> MessageError:
     return MessageError(message[: location.start()].replace("`", ""), location[1])
 
 
-def _refuse_duplicates(raw: bytes) -> None:
+def _refuse_duplicates(raw: bytes, quoted: tuple[bytes, ...]) -> None:
     """Refuse a field that is given twice: which of them was meant?
 
     Without a backslash a name stands in the body as it is written here: then it is enough to
     count. (Inside a payload names may repeat; that is the payload's own affair.)
     """
     if b"\\" not in raw:
-        for name in _QUOTED:
+        for name in quoted:
             if raw.count(name) > 1:
                 break
         else:

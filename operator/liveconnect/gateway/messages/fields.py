@@ -12,6 +12,7 @@ _STRINGS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
 _BASE64: Final = {"contentEncoding": "base64"}
 _QOS: Final = {"enum": [0, 1, 2]}
 _EXPIRY: Final = {"minimum": 1, "maximum": 4294967295}
+DEFAULT_TIMEOUT: Final = 30
 _DELIVERY: Final = {"enum": ["accepted", "online-only"]}
 
 _Topic = Annotated[str, Meta(description="A topic name. Or give clientId, or group.")]
@@ -44,6 +45,13 @@ _Delivery = Annotated[
         extra_json_schema=_DELIVERY,
     ),
 ]
+_Timeout = Annotated[
+    int,
+    Meta(
+        description="How long an answer is waited for; more than 60 with Prefer: respond-async.",
+        extra_json_schema={"minimum": 1, "maximum": 3600},
+    ),
+]
 
 
 class Content(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
@@ -62,3 +70,9 @@ class Content(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=Fal
     response_topic: _ResponseTopic | UnsetType = UNSET
     correlation_data_base64: _Correlation | UnsetType = UNSET
     delivery: _Delivery | UnsetType = UNSET
+
+
+class RequestContent(Content, forbid_unknown_fields=True, rename="camel", gc=False):
+    """What a device is asked: a message, and how long its answer is waited for."""
+
+    timeout_seconds: _Timeout = DEFAULT_TIMEOUT

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 
 _BATCH_BODY_BYTES: Final = 8 * 1024 * 1024
+_IDS_BYTES: Final = 6 * 1024 * 1024
+"""Ten thousand client ids of a hundred characters, each escaped at worst."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -27,6 +29,11 @@ class Limits(msgspec.Struct, frozen=True):
         base64 takes four thirds; the rest is the topic, itself escaped at worst, and the names.
         """
         return 2 * self.payload_bytes + 6 * 65535 + 1024
+
+    @property
+    def fanout_bytes(self) -> int:
+        """Longest body of a fan-out: a message, and client ids."""
+        return min(self.body_bytes + _IDS_BYTES, self.batch_bytes)
 
     @property
     def batch_bytes(self) -> int:

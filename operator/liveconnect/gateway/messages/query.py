@@ -18,16 +18,19 @@ from liveconnect.gateway.messages.checks import (
     check_size,
 )
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
+from liveconnect.gateway.messages.fields import DEFAULT_TIMEOUT
 from liveconnect.gateway.messages.limits import Limits
 from liveconnect.gateway.messages.message import Message
 from liveconnect.gateway.messages.properties import Properties
 from liveconnect.gateway.messages.publication import Delivery, Publication
+from liveconnect.gateway.messages.question import Question, check_question
 from liveconnect.gateway.messages.topic import check_topic
 
 KNOWN: Final = (
     "topic", "clientId", "group", "qos", "retain", "messageExpirySeconds", "responseTopic",
     "correlationDataBase64", "delivery",
 )  # fmt: skip
+TIMEOUT: Final = "timeoutSeconds"
 _BOOLEANS: Final = {"true": True, "false": False}
 _LONGEST_NUMBER: Final = 10
 
@@ -53,7 +56,38 @@ def parse_plain(
     Raises:
         MessageError: it is not the request that it must be.
     """
-    options = _options(query)
+    return _publication(_options(query, KNOWN), payload, limits, topics, address, carried)
+
+
+def parse_plain_request(
+    query: bytes,
+    payload: bytes,
+    limits: Limits,
+    topics: Topics,
+    address: Address,
+    carried: Properties,
+) -> Question:
+    """Read a request to a client whose body is the payload; arguments as of `parse_plain`.
+
+    Raises:
+        MessageError: it is not the request that it must be.
+    """
+    options = _options(query, (*KNOWN, TIMEOUT))
+    publication = _publication(options, payload, limits, topics, address, carried)
+    timeout = options.get(TIMEOUT)
+    return check_question(
+        publication, DEFAULT_TIMEOUT if timeout is None else _number(timeout, TIMEOUT)
+    )
+
+
+def _publication(
+    options: dict[str, str],
+    payload: bytes,
+    limits: Limits,
+    topics: Topics,
+    address: Address | None,
+    carried: Properties | None,
+) -> Publication:
     address = _address(options, address)
     carried = carried or Properties()
     expiry, correlation = options.get("messageExpirySeconds"), options.get("correlationDataBase64")
@@ -77,19 +111,19 @@ def parse_plain(
     return Publication(message, delivery, address.client_id)
 
 
-def _options(query: bytes) -> dict[str, str]:
+def _options(query: bytes, known: tuple[str, ...]) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             query.decode("ascii"), keep_blank_values=True, strict_parsing=bool(query),
-            errors="strict", max_num_fields=len(KNOWN),
+            errors="strict", max_num_fields=len(known),
         )  # fmt: skip
     except ValueError:
         detail = "not names and values in percent-encoded UTF-8"
         raise MessageError(f"the query: {detail}", kind=FaultKind.SYNTAX) from None
     options: dict[str, str] = {}
     for name, value in pairs:
-        if name not in KNOWN:
-            raise MessageError(f"unknown; known are {', '.join(KNOWN)}", name[:64])
+        if name not in known:
+            raise MessageError(f"unknown; known are {', '.join(known)}", name[:64])
         if name in options:
             raise MessageError("it is given twice", name)
         options[name] = value

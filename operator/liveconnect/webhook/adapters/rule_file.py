@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.logs import get_logger
-from liveconnect.common.policy import Policy, RuleTemplate, TemplateError
+from liveconnect.common.policy import Policy, Replies, RuleTemplate, TemplateError
 from liveconnect.common.server import Request, Response
 from liveconnect.common.settings import ConfigError, load_config
 
@@ -45,6 +45,17 @@ def make_templates(config: AuthConfig) -> tuple[RuleTemplate, ...]:
     return tuple(rules)
 
 
+def make_replies(config: AuthConfig) -> Replies | None:
+    """Return the rule of answers; if it cannot be used there is none, which denies them."""
+    if config.replies is None:
+        return None
+    try:
+        return Replies(config.replies)
+    except (TemplateError, ValueError) as error:
+        _log.error("requests' answers are denied", reason=str(error))
+        return None
+
+
 class RuleFile:
     """Follows the rules in the configuration file."""
 
@@ -60,11 +71,13 @@ class RuleFile:
         self._uses: list[Callable[[Policy], None]] = []
         self.replaced: tuple[RuleTemplate, ...] = ()
         """The rules that the last change replaced."""
-        self._take(config, make_templates(config))
+        self._take(config, make_templates(config), make_replies(config))
 
-    def _take(self, config: AuthConfig, templates: tuple[RuleTemplate, ...]) -> None:
+    def _take(
+        self, config: AuthConfig, templates: tuple[RuleTemplate, ...], replies: Replies | None
+    ) -> None:
         self.templates = templates
-        self.policy = Policy(templates, config.publishers, config.canary)
+        self.policy = Policy(templates, config.publishers, config.canary, replies)
         self.digest = config.rules_digest()
         self.count = len(config.topics)
         RULES.set(self.count)
@@ -101,7 +114,7 @@ class RuleFile:
             _log.error("the changed rules cannot be used; the old ones stay", reason=str(error))
             return
         self.replaced = self.templates
-        self._take(config, templates)
+        self._take(config, templates, make_replies(config))
         RELOADS.labels("used").inc()
         _log.info("rules in use", rules=self.count, digest=self.digest)
         for use in self._uses:

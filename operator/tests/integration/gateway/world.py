@@ -32,6 +32,8 @@ SLOW = "system:serviceaccount:shop:slow"
 OWN = "system:serviceaccount:shop:demo-gateway"
 MAX_PAYLOAD = 4096
 WINDOW = 8
+MAX_REPLY = 2048
+MAX_PENDING = 20
 POD = "demo-gateway-5d4f-x2x"
 
 
@@ -72,6 +74,11 @@ class Gateway:
         """Return whether it has a connection to the publisher pool."""
         metrics = self.request("GET", "/metrics").body.decode()
         return "liveconnect_gateway_link_up 1.0" in metrics
+
+    def hearing(self) -> bool:
+        """Return whether devices' answers can be received."""
+        metrics = self.request("GET", "/metrics").body.decode()
+        return "liveconnect_gateway_hearing 1.0" in metrics
 
     def logs(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -124,7 +131,13 @@ def write_config(
         "callers": [
             {
                 "subject": BACKEND,
-                "publish": ["orders/#", "devices/+/commands", "clients/+/inbox", "groups/g/inbox"],
+                "publish": [
+                    "orders/#",
+                    "devices/+/commands",
+                    "clients/+/inbox",
+                    "groups/g/inbox",
+                    "clients/+/requests/#",
+                ],
             },
             {"subject": OTHER, "publish": ["invoices/+"]},
             {"subject": SLOW, "publish": ["slow/+"], "messages_per_second": 2},
@@ -135,6 +148,7 @@ def write_config(
             "ca_file": "",
             "audience": "liveconnect",
         },
+        "requests": {"max_reply_bytes": MAX_REPLY, "max_pending": MAX_PENDING},
         "max_inflight": WINDOW,
         "max_payload_bytes": MAX_PAYLOAD,
         **(bounds or {}),
