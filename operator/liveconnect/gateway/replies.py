@@ -45,9 +45,9 @@ class ReplyTopics:
     def read(self, topic: str) -> tuple[str, RequestId] | None:
         """Return who answers what; None if a topic says nothing of the kind."""
         levels = topic.split("/")
-        *own, pod, token = levels
         if len(levels) != len(self._levels) + LEVELS:
             return None
+        *own, pod, token = levels
         client_id, own[self._place] = own[self._place], _CLIENT
         request = RequestId.of(f"{pod}-{token}")
         return None if request is None or own != self._levels else (client_id, request)

@@ -119,7 +119,12 @@ class Clients:
         """
         with _answering():
             before = await self._presence.changes.newest()
-            page = await self._presence.directory.page(query.selection, query.after, query.limit)
+            directory, prefix = self._presence.directory, query.selection.prefix
+            page = (
+                await directory.members(query.group, prefix, query.after, query.limit)
+                if query.group
+                else await directory.page(query.selection, query.after, query.limit)
+            )
         following = None if page.next is None else encode_cursor(page.next)
         return PageView([_view(record) for record in page.records], following, str(before))
 

@@ -12,11 +12,12 @@ import msgspec
 
 from liveconnect.common.jsonerrors import MALFORMED
 from liveconnect.common.problem import Problem
-from liveconnect.webhook.adapters.presence_directory import Place, Selection
+from liveconnect.webhook.adapters.presence_directory import GROUP_PLACE, Place, Selection
 from liveconnect.webhook.presence import State
 
 MAX_LIMIT: Final = 1000
 DEFAULT_LIMIT: Final = 100
+_FOREIGN_CURSOR: Final = "cursor: give back what the page before had as next"
 _SELECTION: Final = frozenset({"state", "node", "prefix"})
 
 
@@ -24,6 +25,8 @@ class PageQuery(msgspec.Struct, frozen=True):
     """What a page of clients is asked for with."""
 
     selection: Selection
+    group: str
+    """Only its members; of everybody if empty. Then state and node select nothing."""
     after: Place | None
     limit: int
 
@@ -40,12 +43,17 @@ def page_query(query: bytes) -> PageQuery:
     Raises:
         Problem: 400, naming the parameter.
     """
-    values = _parameters(query, _SELECTION | {"limit", "cursor"})
+    values = _parameters(query, _SELECTION | {"limit", "cursor", "group"})
     limit = values.get("limit", str(DEFAULT_LIMIT))
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit) <= MAX_LIMIT:
         raise Problem(400, f"limit: a number from 1 to {MAX_LIMIT}")
-    cursor = values.get("cursor")
-    return PageQuery(_selection(values), decode_cursor(cursor) if cursor else None, int(limit))
+    cursor, group = values.get("cursor"), values.get("group", "")
+    if "group" in values and (not group or {"state", "node"} & values.keys()):
+        raise Problem(400, "group: a name, without state and node")
+    after = decode_cursor(cursor) if cursor else None
+    if after is not None and (after.index == GROUP_PLACE) != bool(group):
+        raise Problem(400, _FOREIGN_CURSOR)
+    return PageQuery(_selection(values), group, after, int(limit))
 
 
 def change_query(query: bytes) -> tuple[Selection, str | None]:
@@ -88,9 +96,10 @@ def decode_cursor(cursor: str) -> Place:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         index, shard, client_id = msgspec.json.decode(text, type=tuple[str, int, str])
-        State(index.partition(":")[0])
+        if index != GROUP_PLACE:
+            State(index.partition(":")[0])
     except (*MALFORMED, ValueError, binascii.Error):
-        raise Problem(400, "cursor: give back what the page before had as next") from None
+        raise Problem(400, _FOREIGN_CURSOR) from None
     return Place(index, shard, client_id)
 
 

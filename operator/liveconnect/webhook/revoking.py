@@ -12,6 +12,7 @@ import aiohttp
 from liveconnect.api.operands import AuthConfig
 from liveconnect.common.tokens import TokenVerifier
 from liveconnect.webhook.adapters.brokers import Brokers
+from liveconnect.webhook.adapters.group_index import GroupIndex
 from liveconnect.webhook.adapters.revocation_log import RevocationLog
 from liveconnect.webhook.adapters.session_index import SessionIndex
 from liveconnect.webhook.adapters.store_connection import StoreConnection
@@ -46,7 +47,7 @@ class Revoking:
             verifier: proves who wants to revoke.
             issuers: returns the issuers that are known.
         """
-        index = SessionIndex(store, store.keys.mark)
+        index = SessionIndex(store, store.keys.mark, GroupIndex(store, store.keys))
         log = RevocationLog(store, store.keys.mark("revocations"))
         brokers = None if config.brokers is None else Brokers(session, config.brokers)
         enforcement = Enforcement(log, index, brokers, issuers)

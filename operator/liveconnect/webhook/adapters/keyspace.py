@@ -41,6 +41,14 @@ class Keyspace:
         """A client's last changes."""
         return f"{self._tags[self.shard(client_id)]}h:{client_id}"
 
+    def groups_of(self, client_id: str) -> str:
+        """The groups that a client's last token named."""
+        return f"{self._tags[self.shard(client_id)]}m:{client_id}"
+
+    def group(self, shard: int, digest: str) -> str:
+        """The client ids that were seen in a group, in their own order."""
+        return f"{self._tags[shard]}g:{digest}"
+
     def index(self, shard: int, state: State, node: str) -> str:
         """The client ids in a state on a node, in their own order."""
         return f"{self._tags[shard]}i:{state.value}:{node}"

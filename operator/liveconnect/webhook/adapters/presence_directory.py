@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from liveconnect.webhook.adapters.group_index import GroupIndex
 from liveconnect.webhook.adapters.presence_store import PresenceStore
 from liveconnect.webhook.adapters.store_connection import Script, StoreConnection
 from liveconnect.webhook.presence import Record, State
@@ -14,6 +15,8 @@ from liveconnect.webhook.presence import Record, State
 _AFTER_ALL: Final = b"\xff"
 """Sorts after every UTF-8 text."""
 _READ_AT_ONCE: Final = 1000
+GROUP_PLACE: Final = "group"
+"""Index of a place among a group's members."""
 
 _PRUNE: Final = Script("""
 local pruned = 0
@@ -63,6 +66,7 @@ class PresenceDirectory:
         self._connection = connection
         self._keys = connection.keys
         self._store = store
+        self._groups = GroupIndex(connection, connection.keys)
 
     async def counts(self) -> Mapping[tuple[State, str], int]:
         """Return how many clients are in each state on each node.
@@ -122,6 +126,33 @@ class PresenceDirectory:
                 records += await self._still_there(found, state, node)
             if len(records) >= limit:
                 return Page(records, place)
+        return Page(records, None)
+
+    async def members(self, group: str, prefix: str, after: Place | None, limit: int) -> Page:
+        """Return the next members of a group; whoever comes and goes meanwhile is seen once.
+
+        Args:
+            group: its name.
+            prefix: what client ids begin with.
+            after: where the page before ended, None for the first.
+            limit: how many at most.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        place = after or Place(GROUP_PLACE, 0, "")
+        records: list[Record] = []
+        for shard in range(place.shard, len(self._keys.shards)):
+            seen: str | None = place.client_id if shard == place.shard else ""
+            while seen is not None:
+                left = limit - len(records)
+                found, seen = await self._groups.members(group, shard, seen, prefix, left)
+                stored = await self._store.read(found)
+                records += [r for one in found if (r := stored[one].record) is not None]
+                if seen is not None and len(records) >= limit:
+                    return Page(records, Place(GROUP_PLACE, shard, seen))
+            if len(records) >= limit and shard + 1 < len(self._keys.shards):
+                return Page(records, Place(GROUP_PLACE, shard + 1, ""))
         return Page(records, None)
 
     async def prune(self) -> int:

@@ -1,5 +1,7 @@
 """Which clients a subject, or a token, connected with: to find the sessions that a revocation ends.
 
+And the groups that their tokens named (`group_index`).
+
 VerneMQ holds a client up until its hook is answered, so entries are queued here and written soon.
 An entry that was lost costs promptness, not safety: a revoked token is refused by every hook, and
 its session ends with it at the latest.
@@ -17,8 +19,9 @@ from typing import Any, Final
 import msgspec
 from prometheus_client import Counter, Gauge
 
-from liveconnect.common.tokens import Verified
+from liveconnect.common.tokens import TokenKind, Verified
 from liveconnect.webhook.adapters.commands import Commands
+from liveconnect.webhook.adapters.group_index import GroupIndex
 from liveconnect.webhook.adapters.store_connection import StoreUnavailableError
 from liveconnect.webhook.revocations import Kind, Revocation
 
@@ -45,6 +48,8 @@ class _Admitted(msgspec.Struct, frozen=True, gc=False):
     subject: str
     token_id: str
     expires_at: float
+    groups: frozenset[str] | None
+    """None for what is no device."""
 
 
 class SessionIndex:
@@ -54,6 +59,7 @@ class SessionIndex:
         self,
         store: Commands,
         key: Callable[[str], str],
+        groups: GroupIndex | None = None,
         *,
         max_queued: int = MAX_QUEUED,
         clock: Callable[[], float] = time.time,
@@ -63,11 +69,13 @@ class SessionIndex:
         Args:
             store: where it is.
             key: returns the full name of a key.
+            groups: notes the groups of devices, too.
             max_queued: entries that wait at most.
             clock: returns seconds since the epoch.
         """
         self._store = store
         self._key = key
+        self._groups = groups
         self._clock = clock
         self._max_queued = max_queued
         self._queue: deque[_Admitted] = deque()
@@ -85,6 +93,7 @@ class SessionIndex:
                 identity.subject,
                 identity.token_id,
                 identity.expires_at,
+                identity.groups if identity.kind is TokenKind.DEVICE else None,
             )
         )
         self._filled.set()
@@ -122,6 +131,8 @@ class SessionIndex:
             key = self._name(Kind.TOKEN, entry.issuer, entry.token_id)
             lifetime = min(max(int(entry.expires_at - now), 0) + 60, _SUBJECT_SECONDS)
             commands.append(("SET", key, entry.client_id, "EX", lifetime))
+        if self._groups is not None and entry.groups is not None:
+            commands += self._groups.note(entry.client_id, entry.groups)
         return commands
 
     async def clients(self, revocation: Revocation, issuers: Sequence[str]) -> frozenset[str]:

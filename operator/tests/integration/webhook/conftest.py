@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,13 +30,14 @@ def own_world(tmp_path: Path) -> Iterator[World]:
     yield from make_world(tmp_path)
 
 
-def make_world(folder: Path) -> Iterator[World]:
+def make_world(folder: Path, **changes: Any) -> Iterator[World]:
+    """Start everything, and end it; `changes` are the configuration's."""
     issuer, cluster, redis = Keys("device-1"), Keys("cluster-1"), Redis(folder)
     jwks = JwksServer({"/devices": issuer.document, "/cluster": cluster.document})
     redis.start()
     try:
         with jwks.running():
-            config = write_config(folder, jwks, redis, cluster)
+            config = write_config(folder, jwks, redis, cluster, **changes)
             with running_service(folder, config) as service:
                 yield World(folder, issuer, cluster, jwks, redis, service)
     finally:

@@ -69,6 +69,38 @@ def test_pages(own_world: World, limit: int) -> None:
     assert set(found[0]) == {"clientId", "state", "node", "since", "lastSeen"}
 
 
+def join(world: World, client_id: str, *groups: str) -> None:
+    """Connect with a token that names groups."""
+    token = world.device(client_id, groups=list(groups))
+    assert world.service.connect(token, client_id)["result"] == "ok"
+    world.service.presence("on_register", client_id, NODES[0])
+
+
+def members(world: World, query: str, limit: int = 2) -> list[str]:
+    return [item["clientId"] for item in pages(world, query, limit)]
+
+
+def test_members_of_a_group(own_world: World) -> None:
+    """A client is in the groups that its last token named, online or not."""
+    world = own_world
+    for number in range(7):
+        join(world, f"truck-{number}", "drivers", "Fahrer/ü")
+    join(world, "car", "drivers")
+    join(world, "phone")
+    trucks = [f"truck-{number}" for number in range(7)]
+    eventually(lambda: members(world, "group=drivers") == ["car", *trucks])
+    assert members(world, "group=drivers&prefix=truck", 3) == trucks
+    assert members(world, f"group={quote('Fahrer/ü', safe='')}", 1000) == trucks
+    assert members(world, "group=nobody") == []
+    world.service.presence("on_client_gone", "truck-3", NODES[0])
+    join(world, "truck-4", "Fahrer/ü")
+    join(world, "truck-5")
+    left = ["car", *(one for one in trucks if one not in {"truck-4", "truck-5"})]
+    eventually(lambda: members(world, "group=drivers") == left)
+    states = {one["clientId"]: one["state"] for one in pages(world, "group=drivers", 100)}
+    assert (states["truck-3"], states["truck-2"]) == ("offline", "online")
+
+
 def test_counts(own_world: World) -> None:
     fill(own_world, "c", 30)
     counts = ask(own_world, "/v1/counts").json
@@ -106,6 +138,10 @@ def test_history(world: World) -> None:
         ("/v1/clients?limit=%C2%B2", None, "limit"),
         ("/v1/clients?cursor=nonsense", None, "cursor"),
         ("/v1/clients?state=gone", None, "state"),
+        ("/v1/clients?group=", None, "group"),
+        ("/v1/clients?group=a&state=online", None, "group"),
+        ("/v1/clients?group=a&cursor=WyJvbmxpbmU6YSIsMCwiIl0", None, "cursor"),
+        ("/v1/clients?cursor=WyJncm91cCIsMCwiIl0", None, "cursor"),
         ("/v1/clients?state=online&state=offline", None, "once"),
         ("/v1/clients?colour=red", None, "colour"),
         ("/v1/clients?prefix=%FF", None, "UTF-8"),

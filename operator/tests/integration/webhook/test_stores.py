@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from liveconnect.webhook.adapters.group_index import GroupIndex
 from liveconnect.webhook.adapters.presence_changes import PositionLostError, PresenceChanges
 from liveconnect.webhook.adapters.presence_directory import PresenceDirectory, Selection
 from liveconnect.webhook.adapters.presence_queue import PresenceQueue
@@ -63,6 +64,16 @@ async def everything_works(connection: StoreConnection) -> None:
         if (place := page.next) is None:
             break
     assert sorted(found) == names
+    groups = GroupIndex(connection, connection.keys)
+    noted = [command for name in names for command in groups.note(name, {"drivers"})]
+    await connection.pipelined(*noted, *groups.note(names[7], set()))
+    found, place = [], None
+    while True:
+        page = await directory.members("drivers", "phone-", place, 7)
+        found += [record.client_id for record in page.records]
+        if (place := page.next) is None:
+            break
+    assert sorted(found) == sorted(set(names) - {names[7]})
     told = []
     while following := await changes.after(before, 9):
         told += [change.client_id for _, change in following]

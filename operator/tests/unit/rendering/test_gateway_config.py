@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from liveconnect.api.operands import GatewayConfig
+from liveconnect.api.operands import GatewayConfig, Replies
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.names import Names
-from liveconnect.controller.rendering.configuration import gateway_config
+from liveconnect.controller.rendering.configuration import auth_config, gateway_config
 
 DEFAULT = GatewayConfig(cluster="", broker_host="", callers=[])
+
+
+def cluster(gateway: dict[str, Any]) -> Cluster:
+    jwt = {"issuer": "https://issuer.example", "audiences": ["a"], "jwksURI": "https://i.example/j"}
+    body = {
+        "apiVersion": "liveconnect.io/v1alpha1",
+        "kind": "LiveConnectCluster",
+        "metadata": {"name": "demo", "namespace": "shop", "uid": "u"},
+        "spec": {
+            "broker": {"image": "b:1"},
+            "auth": {"tokens": [{"jwt": jwt}]},
+            "gateway": gateway,
+        },
+    }
+    return Cluster.parse(body)
+
+
+def test_requests_are_off_until_they_are_wanted() -> None:
+    names = Names("demo", "shop", "cluster.local")
+    assert gateway_config(cluster({}), names)["requests"] is None
+    assert auth_config(cluster({}), names, []).replies is None
+
+
+def test_gateway_and_auth_service_know_the_same_answers() -> None:
+    on = cluster({"requests": {"replyTopic": "r/{clientId}", "maxReplyBytes": 7}})
+    names = Names("demo", "shop", "cluster.local")
+    made = gateway_config(on, names)["requests"]
+    assert (made["topic"], made["reply_topic"]) == ("clients/{clientId}/requests", "r/{clientId}")
+    replies = auth_config(on, names, []).replies
+    assert replies == Replies(
+        topic="r/{clientId}", max_bytes=7, gateway=names.subject(names.gateway)
+    )
 
 
 def bounds(config: dict[str, str]) -> tuple[int, int]:
