@@ -9,8 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from liveconnect.gateway.messages.fields import Content
-from liveconnect.gateway.messages.query import KNOWN
+from liveconnect.gateway.asking import RequestStatus
+from liveconnect.gateway.fanout import FanoutSummary
+from liveconnect.gateway.messages.fanout import FanoutContent
+from liveconnect.gateway.messages.fields import Content, RequestContent
+from liveconnect.gateway.messages.query import KNOWN, TIMEOUT
 from liveconnect.gateway.parked import ParkedPage
 from liveconnect.gateway.presence import ClientPresence
 
@@ -23,14 +26,14 @@ _PROBLEMS: Final = {
     "401": "No bearer token, or one that proves nothing.",
     "403": "The caller may not publish to this topic.",
     "409": "The client is not online, and `online-only` was asked for; `presence` says more.",
-    "404": "No such message.",
+    "404": "No such message or request; or requests to devices are off.",
     "413": "Body, topic, payload or properties are too long.",
     "415": "A content type that is not taken.",
     "422": "A field has a value that cannot be; `field` names it.",
     "429": "The caller's share of the outbox is full.",
     "502": "The broker refused the message.",
     "503": "No connection to the brokers, or too much waits for them.",
-    "504": "The broker did not acknowledge in time.",
+    "504": "The broker did not acknowledge, or the device did not answer in time.",
 }
 _PROBLEM: Final = {
     "type": "object",
@@ -46,6 +49,12 @@ _PROBLEM: Final = {
             "type": "boolean",
             "description": "Whether a broker may have taken the message all the same.",
         },
+        "acknowledged": {
+            "type": "boolean",
+            "description": "Whether a broker has said that it has the request.",
+        },
+        "id": {"type": "string", "description": "The request's."},
+        "clientId": {"type": "string"},
         "presence": {"$ref": _REF.format(name="ClientPresence")},
     },
 }
@@ -66,9 +75,22 @@ class ItemResult(msgspec.Struct, omit_defaults=True):
     result: str = ""
 
 
+class MemberResult(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What became of a fan-out's message to one client; one that failed has a problem's members."""
+
+    client_id: str
+    presence: str
+    """`online`, `offline` or `unknown`."""
+    status: int
+    result: str = ""
+
+
 def document() -> dict[str, Any]:
     """Return the description."""
-    models = (Content, ClientPresence, Acknowledged, ItemResult, ParkedPage)
+    models = (
+        Content, RequestContent, FanoutContent, ClientPresence, Acknowledged, ItemResult,
+        ParkedPage, RequestStatus, MemberResult, FanoutSummary,
+    )  # fmt: skip
     _, schemas = msgspec.json.schema_components(models, ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -87,6 +109,9 @@ def document() -> dict[str, Any]:
             "/v1/groups/{group}/messages": {
                 "post": _publish("publishToGroup", "Publish to a group", ["group"])
             },
+            "/v1/clients/{clientId}/requests": {"post": _ask()},
+            "/v1/requests/{id}": {"get": _request_status(), "delete": _forget_request()},
+            "/v1/fanout": {"post": _fanout()},
             "/v1/parked": {"get": _parked_page()},
             "/v1/parked/{id}": {"delete": _parked_one("deleteParked", "Forget it", "204")},
             "/v1/parked/{id}/retry": {"post": _parked_one("retryParked", "Try again", "202")},
@@ -105,12 +130,6 @@ def document() -> dict[str, Any]:
 
 
 def _publish(operation: str, summary: str, in_path: list[str]) -> dict[str, Any]:
-    body = {
-        "application/json": {"schema": _CONTENT},
-        "text/plain": _TEXT,
-        "application/octet-stream": {},
-        "application/cloudevents+json": {"schema": {"type": "object"}},
-    }
     return {
         "operationId": operation,
         "summary": summary,
@@ -121,11 +140,90 @@ def _publish(operation: str, summary: str, in_path: list[str]) -> dict[str, Any]
             *(_parameter(name, "query") for name in KNOWN),
             _parameter("Idempotency-Key", "header"),
         ],
-        "requestBody": {"required": True, "content": body},
+        "requestBody": _body("Content"),
         "responses": {
             "200": _answer("QoS 1, 2: the broker has taken it.", "Acknowledged"),
             "202": _answer("Sent (QoS 0), or stored in the outbox (1, 2).", "Acknowledged"),
             **_problems(*(status for status in _PROBLEMS if status != "404")),
+        },
+    }
+
+
+def _body(schema: str) -> dict[str, Any]:
+    content = {
+        "application/json": {"schema": {"$ref": _REF.format(name=schema)}},
+        "text/plain": _TEXT,
+        "application/octet-stream": {},
+        "application/cloudevents+json": {"schema": {"type": "object"}},
+    }
+    return {"required": True, "content": content}
+
+
+def _ask() -> dict[str, Any]:
+    addresses = {"topic", "clientId", "group", "responseTopic", "correlationDataBase64", "retain"}
+    return {
+        "operationId": "askClient",
+        "summary": "Ask a client, and get its answer",
+        "description": "Waits for the answer, at most a minute. With `Prefer: respond-async` the "
+        "answer is 202 and fetched later; `wait=N` besides waits so many seconds before.",
+        "parameters": [
+            _parameter("clientId", "path"),
+            *(_parameter(name, "query") for name in (*KNOWN, TIMEOUT) if name not in addresses),
+            _parameter("Prefer", "header"),
+            _parameter("Idempotency-Key", "header"),
+        ],
+        "requestBody": _body("RequestContent"),
+        "responses": {
+            "200": _answer("The device's answer.", "RequestStatus"),
+            "202": _answer("Asked; `Location` says where the answer will be.", "RequestStatus"),
+            **_problems(*_PROBLEMS),
+        },
+    }
+
+
+def _request_status() -> dict[str, Any]:
+    return {
+        "operationId": "getRequest",
+        "summary": "Your request to a client, and its answer",
+        "parameters": [_parameter("id", "path")],
+        "responses": {
+            "200": _answer("What is known of it.", "RequestStatus"),
+            **_problems("401", "404", "503"),
+        },
+    }
+
+
+def _forget_request() -> dict[str, Any]:
+    return {
+        "operationId": "forgetRequest",
+        "summary": "Wait for its answer no longer",
+        "parameters": [_parameter("id", "path")],
+        "responses": {"204": {"description": "Done."}, **_problems("401", "404", "503")},
+    }
+
+
+def _fanout() -> dict[str, Any]:
+    lines = [{"$ref": _REF.format(name=name)} for name in ("MemberResult", "FanoutSummary")]
+    cursor = {"type": "object", "required": ["next"], "properties": {"next": {"type": "string"}}}
+    schema = {"anyOf": [*lines, cursor]}
+    return {
+        "operationId": "fanOut",
+        "summary": "Publish a message to each of many clients",
+        "description": "A line for each member; after each page where the next one begins; at the "
+        "end a FanoutSummary. Without it the call was cut: go on `after` the last `next`.",
+        "parameters": [_parameter("Idempotency-Key", "header")],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": _REF.format(name="FanoutContent")}}
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "The report.",
+                "content": {"application/x-ndjson": {"schema": schema}},
+            },
+            **_problems("400", "401", "413", "415", "422", "429", "503"),
         },
     }
 

@@ -325,7 +325,7 @@ func (b *Broker) route(origin string, pk packets.Packet) {
 	if pk.FixedHeader.Retain {
 		b.touch()
 	}
-	b.node.Route(cluster.Message{Topic: pk.TopicName, Payload: pk.Payload, Qos: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain, Origin: origin})
+	b.node.Route(cluster.Message{Topic: pk.TopicName, Payload: pk.Payload, Qos: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain, Props: encodeProperties(pk), Origin: origin})
 }
 
 // OnPacketSent counts what goes out.

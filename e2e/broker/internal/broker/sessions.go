@@ -15,7 +15,12 @@ const takeOverDelay = 50 * time.Millisecond
 // Deliver gives a routed message to this node's own subscribers.
 func (b *Broker) Deliver(m cluster.Message) {
 	b.Counters.QueueIn.Add(1)
-	_ = b.server.Publish(m.Topic, m.Payload, m.Retain, m.Qos)
+	inline, _ := b.server.Clients.Get(mqtt.InlineClientId)
+	_ = b.server.InjectPacket(inline, packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.Qos, Retain: m.Retain},
+		TopicName:   m.Topic, Payload: m.Payload, Properties: decodeProperties(m.Props),
+		PacketID: uint16(m.Qos), // nobody acknowledges it, but it has to have one
+	})
 }
 
 // Release hands a client's session to the node that it has just connected to.
@@ -61,7 +66,7 @@ func (b *Broker) Import(session cluster.Session) {
 		cl.State.Inflight.Set(packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: m.Qos, Retain: m.Retain},
 			TopicName:   m.Topic, Payload: m.Payload, PacketID: uint16(id), Created: time.Now().Unix(),
-			ProtocolVersion: session.Version,
+			ProtocolVersion: session.Version, Properties: decodeProperties(m.Props),
 		})
 	}
 }
@@ -135,6 +140,7 @@ func export(cl *mqtt.Client) cluster.Session {
 		if pk.FixedHeader.Type == packets.Publish {
 			session.Queue = append(session.Queue, cluster.Message{
 				Topic: pk.TopicName, Payload: pk.Payload, Qos: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain,
+				Props: encodeProperties(pk),
 			})
 		}
 	}

@@ -34,7 +34,7 @@ class Device:
             version: of MQTT.
         """
         self.client_id = client_id
-        self.requests: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
+        self.requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._react = react
         subscribed = threading.Event()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version)
@@ -61,7 +61,7 @@ class Device:
     ) -> None:
         """Answer as MQTT 5 means it, or what the test wants."""
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own
-        asked = request.properties
+        asked: Any = request.properties
         properties.CorrelationData = correlation or asked.CorrelationData
         if content_type:
             properties.ContentType = content_type
@@ -76,7 +76,7 @@ class Device:
 
 def echo(device: Device, request: mqtt.MQTTMessage) -> None:
     """Answer with what was asked."""
-    device.answer(request, request.payload)
+    device.answer(request, bytes(request.payload))
 
 
 def echo_3_1_1(device: Device, request: mqtt.MQTTMessage) -> None:
