@@ -77,6 +77,7 @@ def test_objects_default_to_what_is_inside(found: dict[str, Node]) -> None:
                         "spec.auth.delegations[].namespaceSelector",
                         "spec.presence.store.managed",
                         "spec.presence.store.external",
+                        "spec.gateway.requests",
                         "spec.presence.webhook",
                         "spec.presence.webhook.caSecretRef",
                         "spec.presence.webhook.signingSecretRef",
