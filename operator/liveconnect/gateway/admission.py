@@ -11,7 +11,7 @@ import msgspec
 
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
-from liveconnect.gateway import answers, metrics
+from liveconnect.gateway import answers
 from liveconnect.gateway.messages import Message, MessageError, Permissions, Publication
 from liveconnect.gateway.outbox import Claim, check_key, encode_message, fingerprint
 from liveconnect.gateway.presence import ClientPresence, Presence, PresenceUnavailableError
@@ -58,7 +58,6 @@ class Admission:
         """
         wait = self._quotas.take(subject, messages, time.monotonic())
         if wait:
-            metrics.refused(429)
             later = {"Retry-After": str(math.ceil(wait))}
             detail = "too many messages a second; see spec.gateway.callers[].messagesPerSecond"
             raise Problem(429, detail, later, {"sent": False})

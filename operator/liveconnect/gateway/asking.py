@@ -163,7 +163,7 @@ class Asking:
         except PublishError as error:
             self._requests.forget(asked, "failed")
             raise answers.of_publish_error(error) from None
-        self._requests.publishes(asked, publishing)
+        self._requests.publishes(asked, publishing, message.qos)
         return asked
 
     def _used(self, claim: Claim | None) -> bool:

@@ -117,7 +117,7 @@ class Batch:
         except PublishError as error:
             self._failed(index, message, error)
         else:
-            metrics.published_in_batch(message.qos, receipt)
+            metrics.published_one(message.qos, receipt)
             self._results[index] = _RESULTS[receipt] % index
 
     def _claim(self, index: int, message: Message) -> Claim | None:

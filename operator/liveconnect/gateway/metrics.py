@@ -109,8 +109,8 @@ def published(qos: int, receipt: Receipt, seconds: float) -> None:
     _seconds(qos).observe(seconds)
 
 
-def published_in_batch(qos: int, receipt: Receipt) -> None:
-    """Count a message of a batch for which there is a receipt."""
+def published_one(qos: int, receipt: Receipt) -> None:
+    """Count a message of a batch, or a request, for which there is a receipt."""
     _publishes(qos, "stored" if receipt is Receipt.STORED else "ok").inc()
 
 

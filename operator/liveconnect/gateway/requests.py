@@ -15,7 +15,7 @@ import msgspec
 
 from liveconnect.gateway import metrics
 from liveconnect.gateway.messages import RequestId
-from liveconnect.gateway.publishing import BusyError, Receipt, ShareError
+from liveconnect.gateway.publishing import BusyError, PublishError, Receipt, ShareError
 from liveconnect.gateway.replies import Reply, ReplyTopics
 
 KEPT_SECONDS: Final = 600.0
@@ -142,10 +142,10 @@ class Requests:
             if counts.get(caller, 0) >= max(share, 1):
                 raise ShareError(f"{share} of your requests wait for an answer already")
 
-    def publishes(self, asked: Asked, publishing: asyncio.Future[Receipt]) -> None:
+    def publishes(self, asked: Asked, publishing: asyncio.Future[Receipt], qos: int) -> None:
         """Note that a request is on its way."""
         asked.publishing = publishing
-        publishing.add_done_callback(lambda done: _note(asked, done))
+        publishing.add_done_callback(lambda done: _note(asked, done, qos))
 
     def find(self, token: str) -> Asked | None:
         """Return a request that is remembered."""
@@ -246,8 +246,12 @@ class Requests:
         self._finished_bytes -= self._finished.pop(token).size
 
 
-def _note(asked: Asked, done: asyncio.Future[Receipt]) -> None:
+def _note(asked: Asked, done: asyncio.Future[Receipt], qos: int) -> None:
     if done.cancelled():
         return
     error = done.exception()
-    asked.acknowledged = error is None and done.result() is Receipt.ACKNOWLEDGED
+    if isinstance(error, PublishError):
+        metrics.not_published(qos, error)
+    elif error is None:
+        metrics.published_one(qos, done.result())
+        asked.acknowledged = done.result() is Receipt.ACKNOWLEDGED

@@ -160,7 +160,7 @@ class Routes:
         began = time.perf_counter()
         publication = _counted(self._reader.read, request, address)
         message = _counted(self._admission.admit, subject, publication)
-        self._admission.take_quota(subject, 1)
+        _counted(self._admission.take_quota, subject, 1)
         claim = _counted(claim_of, subject, request.headers, message)
         if publication.delivery is Delivery.ONLINE_ONLY:
             return self._publish_online_only(publication, subject, claim, began)
@@ -224,7 +224,7 @@ class Routes:
 
     def _publish_batch(self, subject: str, request: Request, _address: Address | None) -> Answer:
         items = _counted(self._reader.read_batch, request)
-        self._admission.take_quota(subject, len(items))
+        _counted(self._admission.take_quota, subject, len(items))
         key = request.headers.get(KEY)
         if key is not None:
             _counted(checked_key, key)

@@ -289,7 +289,8 @@ class Session(Connection):
         self.hears = False
         """Whether answers arrive."""
         self._heard = heard
-        self._subscribed: asyncio.Future[None] | None = None
+        self._subscribed: asyncio.Future[str | None] | None = None
+        """Done with why the broker refuses; with None if it does not."""
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._window = window
@@ -314,7 +315,8 @@ class Session(Connection):
         )
         if not subscribed.done():
             raise HearError("the broker does not answer the subscription")
-        subscribed.result()
+        if (refusal := subscribed.result()) is not None:
+            raise HearError(f"refused: {refusal}")
         self.hears = True
 
     async def retire(self, within: float, linger: float = 0.0) -> None:
@@ -338,10 +340,7 @@ class Session(Connection):
         if subscribed is None or subscribed.done():
             return
         refused = next((code for code in codes if code.is_failure), None)
-        if refused is None:
-            subscribed.set_result(None)
-        else:
-            subscribed.set_exception(HearError(f"refused: {refused.getName()}"))
+        subscribed.set_result(None if refused is None else refused.getName())
 
     def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
         if self._heard is not None:

@@ -127,13 +127,13 @@ async def test_acknowledged_when_a_broker_said_so() -> None:
     requests = registry()
     for receipt, expected in ((Receipt.ACKNOWLEDGED, True), (Receipt.STORED, False)):
         asked, done = begin(requests), loop.create_future()
-        requests.publishes(asked, done)
+        requests.publishes(asked, done, 1)
         done.set_result(receipt)
         await asyncio.sleep(0)
         assert asked.acknowledged is expected
         requests.forget(asked)
     asked, failed = begin(requests), loop.create_future()
-    requests.publishes(asked, failed)
+    requests.publishes(asked, failed, 1)
     failed.set_exception(LinkDownError("gone"))
     await asyncio.sleep(0)
     assert not asked.acknowledged
