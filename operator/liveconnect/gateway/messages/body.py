@@ -37,7 +37,9 @@ from liveconnect.gateway.messages.topic import check_topic
 _QUOTE: Final = 0x22
 _OPENING: Final = frozenset(b"{[")
 _LOCATION: Final = re.compile(r" - at `\$\.(\w+)`$")
-_UNKNOWN_FIELD: Final = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
+_UNKNOWN_FIELD: Final = re.compile(
+    r"^Object contains unknown field `(.*?)`(?: - at `\$\.(\w+)`)?$", re.DOTALL
+)
 _SHOWN: Final = 64
 """Characters of an unknown field's name that are repeated to the caller."""
 
@@ -147,8 +149,8 @@ def _decode(raw: bytes, form: Form[_Model]) -> _Model:
 def _of_validation(message: str, fields: tuple[str, ...]) -> MessageError:
     unknown = _UNKNOWN_FIELD.match(message)
     if unknown is not None:
-        known = ", ".join(fields)
-        return MessageError(f"unknown field; known are {known}", unknown[1][:_SHOWN])
+        where = f" of {unknown[2]}" if unknown[2] else f"; known are {', '.join(fields)}"
+        return MessageError(f"unknown field{where}", unknown[1][:_SHOWN])
     location = _LOCATION.search(message)
     if location is None:
         return MessageError("the body must be a JSON object", kind=FaultKind.SYNTAX)
