@@ -38,8 +38,8 @@ _STRUCTURED: Final = STRUCTURED.encode()
 _ACCEPTED: Final = ", ".join(kind.decode() for kind in (JSON, *PLAIN, _STRUCTURED))
 
 T = TypeVar("T")
-_OfJson = Callable[[bytes], T]
-_OfPlain = Callable[[bytes, bytes, Properties], T]
+_OfJson = Callable[[bytes, Limits, Topics, Address | None], T]
+_OfPlain = Callable[[bytes, bytes, Limits, Topics, Address | None, Properties], T]
 
 
 class Reader:
@@ -59,15 +59,7 @@ class Reader:
         Raises:
             Problem: it is not the request that it must be.
         """
-        topics = self._topics
-
-        def of_json(body: bytes) -> Publication:
-            return parse(body, self._limits, topics, address)
-
-        def of_plain(query: bytes, body: bytes, carried: Properties) -> Publication:
-            return parse_plain(query, body, self._limits, topics, address, carried)
-
-        return self._read(request, of_json, of_plain)
+        return self._read(request, address, self._topics, parse, parse_plain)
 
     def read_question(self, request: Request, address: Address, topics: Topics) -> Question:
         """Return what a request to a client asks for.
@@ -80,22 +72,28 @@ class Reader:
         Raises:
             Problem: it is not the request that it must be.
         """
+        return self._read(request, address, topics, parse_request, parse_plain_request)
 
-        def of_json(body: bytes) -> Question:
-            return parse_request(body, self._limits, topics, address)
-
-        def of_plain(query: bytes, body: bytes, carried: Properties) -> Question:
-            return parse_plain_request(query, body, self._limits, topics, address, carried)
-
-        return self._read(request, of_json, of_plain)
-
-    def _read(self, request: Request, of_json: _OfJson[T], of_plain: _OfPlain[T]) -> T:
+    def _read(
+        self,
+        request: Request,
+        address: Address | None,
+        topics: Topics,
+        of_json: _OfJson[T],
+        of_plain: _OfPlain[T],
+    ) -> T:
         try:
-            return self._by_type(request, of_json, of_plain)
+            carried = self._carried(request)
+            if carried is not None:
+                return of_plain(request.query, request.body, self._limits, topics, address, carried)
+            if request.query:
+                raise MessageError("not with a JSON body, which says it all", "query")  # noqa: TRY301 - answered as the rest
+            return of_json(request.body, self._limits, topics, address)
         except MessageError as error:
             raise answers.of_message_error(error) from None
 
-    def _by_type(self, request: Request, of_json: _OfJson[T], of_plain: _OfPlain[T]) -> T:
+    def _carried(self, request: Request) -> Properties | None:
+        """Return what the headers say of a body that is the payload; None if it is JSON of ours."""
         headers = request.headers
         if b"content-encoding" in headers:
             raise Problem(415, "the body must not be encoded", {"Accept-Encoding": "identity"})
@@ -103,16 +101,14 @@ class Reader:
             raise _too_long(self._limits.body_bytes)
         given = headers.get(b"content-type", JSON)
         if is_binary_event(headers):
-            return of_plain(request.query, request.body, binary_event(headers))
+            return binary_event(headers)
         kind = JSON if given == JSON else _media_type(given)
         if kind == JSON:
-            if request.query:
-                raise MessageError("not with a JSON body, which says it all", "query")
-            return of_json(request.body)
+            return None
         if kind == _STRUCTURED:
-            return of_plain(request.query, request.body, structured_event(request.body))
+            return structured_event(request.body)
         if kind in PLAIN:
-            return of_plain(request.query, request.body, _described(given, request.body))
+            return _described(given, request.body)
         raise Problem(415, f"the body must be one of {_ACCEPTED}", {"Accept-Post": _ACCEPTED})
 
     def read_fanout(self, request: Request) -> FanoutRequest:

@@ -77,7 +77,7 @@ def parse(
     return _publication(read(raw, _MESSAGE), limits, topics, address)
 
 
-def parse_request(raw: bytes, limits: Limits, topics: Topics, address: Address) -> Question:
+def parse_request(raw: bytes, limits: Limits, topics: Topics, address: Address | None) -> Question:
     """Read the body of a request to a client.
 
     Args:

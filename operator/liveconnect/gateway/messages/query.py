@@ -64,7 +64,7 @@ def parse_plain_request(
     payload: bytes,
     limits: Limits,
     topics: Topics,
-    address: Address,
+    address: Address | None,
     carried: Properties,
 ) -> Question:
     """Read a request to a client whose body is the payload; arguments as of `parse_plain`.

@@ -84,6 +84,24 @@ BAD: list[tuple[str, Any, str, str]] = [
     ),
     ("spec.brokers", {}, "spec.brokers", "field not declared in schema"),
     # the gateway
+    (
+        "spec.gateway.requests",
+        {"topic": "a/{clientId}", "replyTopic": "a/{clientId}"},
+        "spec.gateway.requests.replyTopic",
+        "topics of their own",
+    ),
+    (
+        "spec.gateway.requests",
+        {"replyTopic": "clients/replies"},
+        "spec.gateway.requests.replyTopic",
+        "should match",
+    ),
+    (
+        "spec.gateway.requests",
+        {"maxPending": 0},
+        "spec.gateway.requests.maxPending",
+        "or equal to 1",
+    ),
     ("spec.gateway.clientTopic", "clients/inbox", "spec.gateway.clientTopic", "should match"),
     ("spec.gateway.clientTopic", "a/{clientId}/#", "spec.gateway.clientTopic", "should match"),
     ("spec.gateway.clientTopic", "a{clientId}", "spec.gateway.clientTopic", "should match"),
