@@ -346,7 +346,6 @@ def test_more_bad_requests(world: World, subscriber: Subscriber) -> None:
 def test_who_may_ask(world: World, subscriber: Subscriber) -> None:
     answer = ask(world, token=world.token(OTHER))
     assert (answer.status, answer.json["field"]) == (403, "topic")
-    # Not even with a filter that matches: it would be an answer in the device's name.
     forged = world.gateway.post(
         {"topic": f"clients/{PHONE}/replies/0/{'0' * 32}", "payload": "x"}, world.token()
     )

@@ -57,3 +57,12 @@ def test_parent_level_and_brokers_topics() -> None:
     mine = permissions(("me", "orders/#"), ("me", "#"))
     assert mine.allows("me", "orders")
     assert not mine.allows("me", "$SYS/x")
+
+
+def test_nobody_answers_in_a_device_s_name() -> None:
+    anywhere = Publisher(subject="shop", publish=["#"])
+    bounded = Permissions([anywhere], "clients/+/replies/+/+")
+    assert not bounded.allows("shop", "clients/phone/replies/0/1")
+    assert bounded.allows("shop", "clients/phone/requests/0/1")
+    assert bounded.allows("shop", "clients/phone/replies")
+    assert Permissions([anywhere]).allows("shop", "clients/phone/replies/0/1")
