@@ -24,6 +24,9 @@ class Device:
         client_id: str,
         react: Reaction,
         version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+        *,
+        host: str = "127.0.0.1",
+        token: str = "",
     ) -> None:
         """Connect, and subscribe to the own requests.
 
@@ -32,6 +35,8 @@ class Device:
             client_id: its own.
             react: called with each request.
             version: of MQTT.
+            host: the broker's.
+            token: its access token.
         """
         self.client_id = client_id
         self.requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -40,7 +45,9 @@ class Device:
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version)
         self.client.on_message = self._on_message
         self.client.on_subscribe = lambda *_: subscribed.set()
-        self.client.connect("127.0.0.1", port)
+        if token:
+            self.client.username_pw_set(token)
+        self.client.connect(host, port)
         self.client.loop_start()
         self.client.subscribe(f"clients/{client_id}/requests/+/+", 1)
         assert subscribed.wait(10)
