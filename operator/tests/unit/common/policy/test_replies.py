@@ -33,7 +33,7 @@ REPLIES = Replies(operands.Replies(max_bytes=4, gateway=GATEWAY))
 POLICY = Policy(
     [rule("clients/#", "subscribe", "publish", allowRetain=True)],
     [Publisher(subject=GATEWAY, publish=["#"]), Publisher(subject=BACKEND, publish=["#"])],
-    REPLIES,
+    replies=REPLIES,
 )
 
 
