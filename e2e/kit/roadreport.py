@@ -9,7 +9,7 @@ from pathlib import Path
 
 FILE = Path("build/bad-networks.json")
 _HEAD = (
-    "network", "qos", "mqtt", "messages", "repeated", "reconnects", "seconds", "bytes up",
+    "network", "qos", "mqtt", "messages", "lost", "repeated", "reconnects", "seconds", "bytes up",
     "bytes down", "lost packets",
 )  # fmt: skip
 
@@ -22,6 +22,8 @@ class Row:
     qos: str
     version: str
     messages: int
+    lost: int
+    """Of these, those that never arrived."""
     repeated: int
     """Arrivals beyond the first of each message."""
     reconnects: int
@@ -50,7 +52,8 @@ def write(rows: Sequence[Row]) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        row.network, row.qos, row.version, str(row.messages), str(row.repeated),
+        row.network, row.qos, row.version, str(row.messages), str(row.lost),
+        str(row.repeated),
         str(row.reconnects), f"{row.seconds:.1f}", str(row.bytes_up), str(row.bytes_down),
         "" if row.lost_packets is None else str(row.lost_packets),
     )  # fmt: skip
