@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from liveconnect.api.v1alpha1.cluster import RESTART_ANNOTATION
 from liveconnect.controller.model.manifest import Manifest
 
 _CONFIG = "vernemq.conf"
 _MOST = 6
+#: Annotations that follow from the fields, and the one that somebody asks for a restart with.
+_OURS = "metadata.annotations.liveconnect.io/"
+_ASKED = f"metadata.annotations.{RESTART_ANNOTATION}"
 
 
 def causes(old: Manifest, new: Manifest, old_config: Manifest, new_config: Manifest) -> list[str]:
@@ -20,7 +24,7 @@ def causes(old: Manifest, new: Manifest, old_config: Manifest, new_config: Manif
         new_config: The pool's ConfigMap as it is applied.
     """
     template = _changes(old.get("spec", {}).get("template", {}), new["spec"]["template"], "")
-    fields = [c for c in template if not c.startswith("metadata.annotations.liveconnect.io/")]
+    fields = [c for c in template if not c.startswith(_OURS) or c.startswith(_ASKED)]
     keys = _config_changes(old_config, new_config)
     found = [*keys, *fields]
     if not found:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from liveconnect.api.v1alpha1 import API_VERSION, KIND, Cluster
 from liveconnect.api.v1alpha1.cluster import RESTART_ANNOTATION
-from liveconnect.controller.model.manifest import HASH_ANNOTATION, Manifest, digest
+from liveconnect.controller.model.manifest import (
+    HASH_ANNOTATION,
+    TEMPLATE_ANNOTATION,
+    Manifest,
+    digest,
+)
 from liveconnect.controller.model.names import CLUSTER_LABEL, POOL_LABEL, Names
 from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.rendering.inputs import RenderSettings
@@ -44,13 +49,17 @@ def stamp(manifest: Manifest, cluster: Cluster, stamped_labels: dict[str, str]) 
         }
     ]
     if cluster.restart and "template" in manifest.get("spec", {}):
-        _restart(manifest["spec"]["template"]["metadata"], cluster.restart)
+        _restart(manifest, cluster.restart)
     annotations = dict(meta.get("annotations") or {})
     meta["annotations"] = {**annotations, HASH_ANNOTATION: digest(manifest)}
     return manifest
 
 
-def _restart(template: Manifest, asked: str) -> None:
-    """Make the pod template another one; a very long value becomes its hash."""
+def _restart(manifest: Manifest, asked: str) -> None:
+    """Make the pod template another one, and say so; a very long value becomes its hash."""
     value = asked if len(asked) <= _LONGEST else digest(asked)
+    template = manifest["spec"]["template"]["metadata"]
     template["annotations"] = {**template.get("annotations", {}), RESTART_ANNOTATION: value}
+    notes = manifest["metadata"].get("annotations") or {}
+    if TEMPLATE_ANNOTATION in notes:
+        notes[TEMPLATE_ANNOTATION] = digest(manifest["spec"]["template"])

@@ -42,7 +42,8 @@ def test_a_restart_is_asked_for_by_an_annotation_and_reaches_every_template(
     kube("annotate", "lcc", "demo", "liveconnect.io/restart=today")
     eventually(lambda: {asked(kube, w) for w in _WORKLOADS} == {"today"}, within=30)
     events = ("get", "events", "-o", "jsonpath={.items[*].message}")
-    eventually(lambda: "pool restarts node by node" in kube(*events))
+    why = "pool restarts node by node: metadata.annotations.liveconnect.io/restart"
+    eventually(lambda: why in kube(*events))
 
 
 def test_a_stateful_set_that_somebody_scales_is_restored_and_no_volume_goes(

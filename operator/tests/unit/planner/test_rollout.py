@@ -239,6 +239,15 @@ def test_the_event_names_the_field(amnesia: bool) -> None:
     ]
 
 
+def test_the_event_tells_of_a_restart_that_was_asked_for() -> None:
+    world = settled()
+    asked = {"liveconnect.io/restart": "today"}
+    world.cluster = world.cluster.model_copy(update={"annotations": asked})
+    said = [e.message for e in world.step().events if e.reason == "RollingOut"]
+    field = "metadata.annotations.liveconnect.io/restart"
+    assert said == [f"{pool} pool restarts node by node: {field}" for pool in Pool]
+
+
 def test_a_migration_is_asked_for_again_only_when_it_stands_still() -> None:
     """Two at once would deliver messages twice (recorded)."""
     world = settled(subscribers=3)
