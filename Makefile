@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VENV   ?= .venv
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
+# What the product image needs; the client of backends is in their images.
+IMAGE_EXTRAS := controller webhook gateway cli
 BROKER_IMAGE ?=
 export BROKER_IMAGE
 
@@ -24,7 +26,7 @@ setup: $(STAMP) ## Make the Python environment from the lock file
 
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew and write both lock files
-	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --generate-hashes --python-version 3.11 -q -o requirements.lock
+	$(VENV)/bin/uv pip compile pyproject.toml $(addprefix --extra ,$(IMAGE_EXTRAS)) --generate-hashes --python-version 3.11 -q -o requirements.lock
 	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --python-version 3.11 -q -o requirements-dev.lock
 
 .PHONY: generate
