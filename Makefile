@@ -25,9 +25,10 @@ $(STAMP):
 setup: $(STAMP) ## Make the Python environment from the lock file
 
 .PHONY: lock
-lock: setup ## Resolve the dependencies anew and write both lock files
+lock: setup ## Resolve the dependencies anew and write the lock files
 	$(VENV)/bin/uv pip compile pyproject.toml $(addprefix --extra ,$(IMAGE_EXTRAS)) --generate-hashes --python-version 3.11 -q -o requirements.lock
 	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --python-version 3.11 -q -o requirements-dev.lock
+	$(VENV)/bin/uv pip compile e2e/tools/moto/requirements.in --generate-hashes --python-version 3.11 -q -o e2e/tools/moto/requirements.lock
 
 .PHONY: generate
 generate: setup ## Write everything that is generated: CRD, RBAC, reference, golden and install manifests

@@ -1,0 +1,1 @@
+"""Order status: pushed when it changes, instead of asked for again and again."""
