@@ -26,6 +26,22 @@ SETTINGS = RenderSettings(
 )
 
 
+def _of_kind(kind: str) -> list[Path]:
+    return [
+        p for p in sorted(SAMPLES.rglob("*.yaml")) if yaml.safe_load(p.read_text())["kind"] == kind
+    ]
+
+
+def cluster_samples() -> list[Path]:
+    """All samples of cluster objects."""
+    return _of_kind("LiveConnectCluster")
+
+
+def topic_samples() -> list[Path]:
+    """All samples of topic objects."""
+    return _of_kind("LiveConnectTopic")
+
+
 def sample_cluster(path: Path) -> Cluster:
     """A sample as if the API server had it."""
     body = yaml.safe_load(path.read_text())
@@ -69,7 +85,7 @@ def _https(cluster: Cluster) -> dict[str, str] | None:
 
 def golden() -> Iterator[tuple[Path, str]]:
     """Every golden file and what must stand in it."""
-    for sample in sorted(SAMPLES.glob("*.yaml")):
+    for sample in cluster_samples():
         for manifest in rendered(sample_cluster(sample)):
             name = f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml"
             yield FOLDER / sample.stem / name, yaml.safe_dump(manifest, sort_keys=False, width=100)

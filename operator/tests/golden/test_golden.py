@@ -9,9 +9,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from hack.golden import ROOT, SAMPLES, golden, rendered, sample_cluster
+from hack.golden import ROOT, SAMPLES, cluster_samples, golden, rendered, sample_cluster
 
-SAMPLE_PATHS = sorted(SAMPLES.glob("*.yaml"))
+SAMPLE_PATHS = cluster_samples()
 TEMPLATES = ROOT / "operator" / "liveconnect" / "controller" / "rendering" / "templates"
 
 

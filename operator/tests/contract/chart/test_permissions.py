@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from hack.golden import SAMPLES, rendered, sample_cluster
+from hack.golden import cluster_samples, rendered, sample_cluster
 from hack.rbac import ELECTION, TABLE, election_yaml, rules_yaml
 from liveconnect.controller.adapters.kube import PLURALS
 from liveconnect.controller.handlers.registry import CHILDREN
@@ -23,7 +23,7 @@ def rendered_kinds() -> set[tuple[str, str]]:
     """Group and plural of everything that the operator makes for the samples."""
     return {
         (group if slash else "", PLURALS[manifest["kind"]])
-        for sample in SAMPLES.glob("*.yaml")
+        for sample in cluster_samples()
         for manifest in rendered(sample_cluster(sample))
         for group, slash, _ in (manifest["apiVersion"].partition("/"),)
     }

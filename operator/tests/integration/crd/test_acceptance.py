@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.golden import SAMPLES
+from hack.golden import cluster_samples
 from liveconnect.api.v1alpha1 import Cluster
 from tests.integration.crd.conftest import ApiServer
 from tests.integration.crd.objects import ABSENT, good, with_field
@@ -74,7 +74,7 @@ def test_a_good_object_is_accepted(api_server: ApiServer, path: str, value: Any)
     assert not api_server.refusal(with_field(good(), path, value))
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("sample", cluster_samples(), ids=lambda p: p.stem)
 def test_samples_are_accepted_and_defaulted_as_the_models_do(
     api_server: ApiServer, sample: Any
 ) -> None:

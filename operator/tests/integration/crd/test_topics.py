@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from hack.golden import SAMPLES
+from hack.golden import topic_samples
 from liveconnect.api.v1alpha1 import Topic
 from tests.integration.crd.conftest import ApiServer
 from tests.integration.crd.objects import ABSENT, good_topic, with_field
@@ -54,8 +55,11 @@ def test_a_good_topic_is_accepted(api_server: ApiServer, text: str) -> None:
     assert not api_server.refusal(with_field(good_topic(), _FILTER, text))
 
 
-def test_the_sample_is_accepted_and_defaulted_as_the_models_do(api_server: ApiServer) -> None:
-    body = yaml.safe_load((SAMPLES / "topics" / "orders.yaml").read_text())
+@pytest.mark.parametrize("sample", topic_samples(), ids=lambda path: path.stem)
+def test_samples_are_accepted_and_defaulted_as_the_models_do(
+    api_server: ApiServer, sample: Path
+) -> None:
+    body = yaml.safe_load(sample.read_text())
     del body["metadata"]["namespace"]
     stored = api_server.apply(body, dry_run=True)
     assert Topic.parse(stored).spec == Topic.parse(body).spec

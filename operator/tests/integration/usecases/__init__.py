@@ -1,0 +1,1 @@
+"""The use cases, with a real gateway and broker, and without Kubernetes."""

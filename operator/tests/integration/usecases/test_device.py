@@ -1,0 +1,128 @@
+"""An app's connection on a bad network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import MQTTMessage
+
+from e2e.usecases.device import Backoff, Device, Link
+from liveconnect.client import Client, Message
+from tests.integration.gateway.broker import Broker
+from tests.integration.gateway.world import World
+from tests.integration.usecases.conftest import MakeDevice, start
+from tests.integration.webhook.world import eventually
+
+_INBOX = "clients/{}/inbox"
+
+
+class Inbox:
+    """What a device received."""
+
+    def __init__(self, device: Device) -> None:
+        self.texts: list[str] = []
+        device.listen(_INBOX.format(device.client_id), self._take)
+
+    def _take(self, message: MQTTMessage) -> None:
+        self.texts.append(message.payload.decode())
+
+
+def tell(liveconnect: Client, client_id: str, text: str) -> None:
+    liveconnect.publish(Message(client_id=client_id, payload=text))
+
+
+def test_what_is_sent_while_it_is_away_arrives(liveconnect: Client, device: MakeDevice) -> None:
+    phone = device("away-1")
+    inbox = Inbox(phone)
+    start(phone)
+    phone.stop()
+    for number in range(20):
+        tell(liveconnect, "away-1", str(number))
+    again = device("away-1")
+    rest = Inbox(again)
+    start(again)
+    eventually(lambda: len(rest.texts) == 20)
+    assert rest.texts == [str(number) for number in range(20)]
+    assert inbox.texts == []
+
+
+def test_it_comes_back_after_a_lost_connection(liveconnect: Client, device: MakeDevice) -> None:
+    phone = device("tunnel-1")
+    inbox = Inbox(phone)
+    start(phone)
+    for number in range(5):
+        phone.drop_network()
+        tell(liveconnect, "tunnel-1", str(number))
+        eventually(lambda number=number: str(number) in inbox.texts)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    assert phone.connects >= 5
+    assert list(dict.fromkeys(inbox.texts)) == [str(number) for number in range(5)]
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Broker:
+    return Broker(tmp_path, "persistence true", f"persistence_location {tmp_path}/")
+
+
+def test_every_connection_has_a_new_token_and_pauses_grow(own_broker: Broker) -> None:
+    tokens: list[str] = []
+
+    def token() -> str:
+        tokens.append(f"token-{len(tokens)}")
+        return tokens[-1]
+
+    link = Link("127.0.0.1", own_broker.port, backoff=Backoff(0.02, 0.1))
+    phone = Device("early-1", token, link)
+    inbox = Inbox(phone)
+    phone.start()
+    try:
+        # Nobody listens yet.
+        eventually(lambda: phone.failures >= 5)
+        # What is said now is said later.
+        said = phone.publish(_INBOX.format("early-1"), "to myself")
+        own_broker.start()
+        eventually(lambda: phone.listening)
+        assert phone.failures == 0
+        said.wait_for_publish(5)
+        assert said.is_published()
+        own_broker.stop()
+        eventually(lambda: phone.failures >= 2)
+        own_broker.start()
+        eventually(lambda: phone.listening)
+        assert phone.connects == 2
+        assert len(tokens) == len(set(tokens)) >= 8
+        eventually(lambda: "to myself" in inbox.texts)
+    finally:
+        phone.stop()
+        own_broker.stop()
+
+
+def test_a_refusal_is_no_reason_to_hurry(tmp_path: Path) -> None:
+    """A broker that refuses everybody is asked ever more rarely, and the app can be stopped."""
+    broker = Broker(tmp_path)
+    broker.also(f"password_file {tmp_path / 'nobody'}")
+    (tmp_path / "nobody").touch(mode=0o600)
+    broker.start()
+    phone = Device(
+        "refused-1", lambda: "x", Link("127.0.0.1", broker.port, backoff=Backoff(0.01, 0.05))
+    )
+    phone.start()
+    try:
+        eventually(lambda: phone.failures >= 4)
+        assert phone.connects == 0
+        assert not phone.listening
+    finally:
+        phone.stop()
+        broker.stop()
+
+
+def test_a_session_that_was_taken_over_is_not_fought_for(world: World, device: MakeDevice) -> None:
+    slow = Link("127.0.0.1", world.broker.port, backoff=Backoff(60, 60))
+    first = Device("twin-1", lambda: "x", slow)
+    start(first)
+    second = device("twin-1")
+    start(second)
+    eventually(lambda: not first.listening)
+    eventually(lambda: first.failures > 30)
+    assert second.listening
+    first.stop()
