@@ -49,7 +49,9 @@ from liveconnect.client.errors import (
 from liveconnect.client.exchange import Endpoints
 from liveconnect.client.messages import (
     Answer,
+    Content,
     Delivery,
+    Members,
     Message,
     Presence,
     PresenceState,
@@ -58,7 +60,7 @@ from liveconnect.client.messages import (
     RequestState,
     RequestStatus,
 )
-from liveconnect.client.outcomes import Outcome
+from liveconnect.client.outcomes import FanOut, MemberOutcome, Outcome
 from liveconnect.client.patience import Patience
 
 __all__ = [
@@ -67,11 +69,15 @@ __all__ = [
     "AsyncClient",
     "Client",
     "ClientAwayError",
+    "Content",
     "Delivery",
     "Endpoints",
+    "FanOut",
     "ForbiddenError",
     "InvalidError",
     "LiveConnectError",
+    "MemberOutcome",
+    "Members",
     "Message",
     "NoAnswerError",
     "NotFoundError",

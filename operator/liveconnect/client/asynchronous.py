@@ -14,8 +14,16 @@ from liveconnect.client import calls, exchange
 from liveconnect.client.calls import Call
 from liveconnect.client.credentials import ProjectedToken
 from liveconnect.client.exchange import Endpoints
-from liveconnect.client.messages import Message, Presence, Receipt, Request, RequestStatus
-from liveconnect.client.outcomes import Outcome
+from liveconnect.client.messages import (
+    Content,
+    Members,
+    Message,
+    Presence,
+    Receipt,
+    Request,
+    RequestStatus,
+)
+from liveconnect.client.outcomes import FanOut, Outcome
 from liveconnect.client.patience import Patience, until
 
 T = TypeVar("T")
@@ -88,6 +96,26 @@ class AsyncClient:
             LiveConnectError: nothing is known of any of them.
         """
         return await self._do(calls.publish_all(messages, key or _new_key()))
+
+    async def fan_out(
+        self,
+        members: Members,
+        content: Content,
+        *,
+        limit: int = 1000,
+        after: str | None = None,
+        key: str | None = None,
+    ) -> FanOut:
+        """Publish one message to each of many clients, each on its own topic.
+
+        Args:
+            members: which clients.
+            content: what they get.
+            limit: how many of them at most with this call, 1 to 10,000.
+            after: the `next` of the call before, to go on.
+            key: as for `publish`; the same for a repeated call, another for the next one.
+        """
+        return await self._do(calls.fan_out(members, content, key or _new_key(), limit, after))
 
     async def request(
         self, client_id: str, asked: Request, *, key: str | None = None

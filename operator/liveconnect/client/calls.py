@@ -13,7 +13,9 @@ from urllib.parse import quote
 import msgspec
 
 from liveconnect.client.messages import (
+    Content,
     Delivery,
+    Members,
     Message,
     Payload,
     Presence,
@@ -21,7 +23,8 @@ from liveconnect.client.messages import (
     Request,
     RequestStatus,
 )
-from liveconnect.client.outcomes import Outcome, outcomes
+from liveconnect.client.outcomes import FanOut, Outcome, outcomes
+from liveconnect.client.outcomes import fan_out as read_fan_out
 
 T = TypeVar("T")
 
@@ -90,6 +93,24 @@ def publish_all(messages: Sequence[Message], key: str) -> Call[tuple[Outcome, ..
         content=b"".join(line + b"\n" for line in lines),
         repeatable=all(message.qos > 0 for message in messages),
         waits_seconds=30.0 + len(messages) / 100,
+    )
+
+
+def fan_out(
+    members: Members, content: Content, key: str, limit: int, after: str | None
+) -> Call[FanOut]:
+    """Publish one message to each of many clients; the rest is in the report's `next`."""
+    ids = None if members.client_ids is None else list(members.client_ids)
+    chosen = _given(clientIds=ids, prefix=members.prefix, group=members.group)
+    asked = _given(members=chosen, message=_content(content), limit=limit, after=after)
+    return Call(
+        "POST",
+        "/v1/fanout",
+        read_fan_out,
+        headers=_headers(_JSON, key if content.qos else None),
+        content=msgspec.json.encode(asked),
+        repeatable=content.qos > 0,
+        waits_seconds=60.0,
     )
 
 
@@ -164,18 +185,20 @@ def _headers(content_type: str, key: str | None) -> dict[str, str]:
 
 def _message(message: Message) -> dict[str, Any]:
     """Return a message as the gateway reads it: only what is not by default."""
-    correlation = message.correlation_data
-    return _common(message) | _given(
-        topic=message.topic,
-        clientId=message.client_id,
-        group=message.group,
-        retain=message.retain or None,
-        responseTopic=message.response_topic,
+    to = _given(topic=message.topic, clientId=message.client_id, group=message.group)
+    return to | _content(message)
+
+
+def _content(content: Content) -> dict[str, Any]:
+    correlation = content.correlation_data
+    return _common(content) | _given(
+        retain=content.retain or None,
+        responseTopic=content.response_topic,
         correlationDataBase64=None if correlation is None else _base64(correlation),
     )
 
 
-def _common(one: Message | Request) -> dict[str, Any]:
+def _common(one: Content | Request) -> dict[str, Any]:
     return _payload(one.payload) | _given(
         qos=one.qos,
         messageExpirySeconds=one.message_expiry_seconds,

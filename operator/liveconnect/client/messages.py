@@ -37,17 +37,10 @@ class Receipt(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
-    """A message, and whom it is for: a topic, a client or a group.
-
-    Raises:
-        ValueError: not exactly one of `topic`, `client_id` and `group` is given.
-    """
+class Content:
+    """What is published, and how; to whom is said elsewhere."""
 
     payload: Payload
-    topic: str | None = None
-    client_id: str | None = None
-    group: str | None = None
     qos: QoS = 1
     retain: bool = False
     message_expiry_seconds: int | None = None
@@ -59,10 +52,37 @@ class Message:
     correlation_data: bytes | None = None
     delivery: Delivery = Delivery.ACCEPTED
 
+
+@dataclass(frozen=True, kw_only=True)
+class Message(Content):
+    """A message, and whom it is for: a topic, a client or a group.
+
+    Raises:
+        ValueError: not exactly one of `topic`, `client_id` and `group` is given.
+    """
+
+    topic: str | None = None
+    client_id: str | None = None
+    group: str | None = None
+
     def __post_init__(self) -> None:
-        given = [one for one in (self.topic, self.client_id, self.group) if one is not None]
-        if len(given) != 1:
-            raise ValueError("give exactly one of topic, client_id and group")
+        _require_one(topic=self.topic, client_id=self.client_id, group=self.group)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Members:
+    """The clients that each get a message: these, those whose ids begin so, or a group's.
+
+    Raises:
+        ValueError: not exactly one of `client_ids`, `prefix` and `group` is given.
+    """
+
+    client_ids: Sequence[str] | None = None
+    prefix: str | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        _require_one(client_ids=self.client_ids, prefix=self.prefix, group=self.group)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,3 +171,8 @@ class Presence(msgspec.Struct, frozen=True, rename="camel"):
     def online(self) -> bool:
         """Whether it is surely connected."""
         return self.state is PresenceState.ONLINE
+
+
+def _require_one(**alternatives: object) -> None:
+    if sum(value is not None for value in alternatives.values()) != 1:
+        raise ValueError(f"give exactly one of {', '.join(alternatives)}")

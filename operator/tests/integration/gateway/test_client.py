@@ -9,25 +9,30 @@ from pathlib import Path
 
 import pytest
 
+from e2e.usecases.device import Device, Link
 from liveconnect.client import (
     AsyncClient,
     Client,
     ClientAwayError,
+    Content,
     Delivery,
     Endpoints,
     ForbiddenError,
     InvalidError,
     LiveConnectError,
+    Members,
     Message,
+    NoAnswerError,
     NotFoundError,
     Patience,
     ProjectedToken,
     Receipt,
+    Request,
     UnauthenticatedError,
 )
 from tests.integration.gateway.subscriber import Subscriber
 from tests.integration.gateway.world import SLOW, World, running_gateway
-from tests.integration.webhook.world import BACKEND
+from tests.integration.webhook.world import BACKEND, eventually
 from tests.unit.client.either import BOTH, Either, either
 
 _TOPIC = "orders/42/7/status"
@@ -144,6 +149,55 @@ def test_online_only_and_presence(liveconnect: Either, world: World) -> None:
     assert not liveconnect(lambda c: c.presence("away")).online
     with pytest.raises(NotFoundError):
         liveconnect(lambda c: c.presence("nobody"))
+
+
+def test_a_fan_out_goes_on_where_it_stopped(
+    liveconnect: Either, world: World, subscriber: Subscriber
+) -> None:
+    names = [f"van-{number}" for number in range(5)]
+    world.presence.states.update(dict.fromkeys(names, "online"))
+    told, after = [], None
+    while True:
+        report = liveconnect(
+            lambda c, after=after: c.fan_out(  # type: ignore[misc] # mypy cannot infer a lambda's default
+                Members(prefix="van-"), Content(payload="x"), limit=2, after=after
+            )
+        )
+        told += [outcome.client_id for outcome in report.outcomes if outcome.receipt]
+        after = report.next
+        if after is None:
+            break
+    assert told == names
+    assert sorted(subscriber.next().topic for _ in names) == [f"clients/{n}/inbox" for n in names]
+
+
+def test_a_device_answers(liveconnect: Either, world: World) -> None:
+    phone = Device("asked-1", lambda: "x", Link("127.0.0.1", world.broker.port))
+    phone.listen("clients/asked-1/requests/#", lambda m: phone.answer(m, b"\xffback:" + m.payload))
+    phone.start()
+    eventually(lambda: phone.listening)
+    try:
+        status = liveconnect(lambda c: c.request("asked-1", Request(payload="hi")))
+        assert status.answer.content == b"\xffback:hi"
+        begun = liveconnect(lambda c: c.begin_request("asked-1", Request(payload="ho")))
+        settled = liveconnect(lambda c: c.settle(begun.id, within=10))
+        assert settled.answer.content == b"\xffback:ho"
+        liveconnect(lambda c: c.forget_request(begun.id))
+        with pytest.raises(NotFoundError):
+            liveconnect(lambda c: c.request_status(begun.id))
+    finally:
+        phone.stop()
+
+
+def test_nobody_answers(liveconnect: Either) -> None:
+    with pytest.raises(NoAnswerError) as failed:
+        liveconnect(lambda c: c.request("nobody", Request(payload="x", timeout_seconds=1)))
+    assert failed.value.acknowledged
+    assert failed.value.id
+    long = Request(payload="x", timeout_seconds=61)
+    with pytest.raises(InvalidError) as invalid:
+        liveconnect(lambda c: c.request("nobody", long))
+    assert invalid.value.field == "timeoutSeconds"
 
 
 def test_tokens_are_read_anew(liveconnect: Either, world: World, token: Path) -> None:

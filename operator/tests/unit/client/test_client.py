@@ -15,14 +15,17 @@ from liveconnect.client import (
     AsyncClient,
     Client,
     ClientAwayError,
+    Content,
     Endpoints,
     ForbiddenError,
     InvalidError,
     LiveConnectError,
+    Members,
     Message,
     NoAnswerError,
     NotFoundError,
     Patience,
+    PresenceState,
     ProblemError,
     ProjectedToken,
     Receipt,
@@ -292,6 +295,49 @@ def test_a_batch_with_qos_0_is_not_repeated(liveconnect: Either, server: Server)
     with pytest.raises(UnreachableError):
         liveconnect(lambda c: c.publish_all([ORDER, QOS_0]))
     assert len(server.asked) == 1
+
+
+# --- fan-out
+
+REPORT: list[dict[str, Any]] = [
+    {"clientId": "a", "presence": "online", "status": 200, "result": "acknowledged"},
+    {"clientId": "b", "presence": "offline", "status": 409, "title": "Conflict", "detail": "away"},
+    {"next": "b"},
+    {"members": 2, "online": 1, "published": 1, "next": "b"},
+]
+
+
+def ndjson(*lines: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def test_a_fan_out_reports_each_member(liveconnect: Either, server: Server) -> None:
+    server.answers(Scripted(200, ndjson(*REPORT)))
+    report = liveconnect(
+        lambda c: c.fan_out(Members(prefix="truck-"), Content(payload="x"), limit=2, after="0")
+    )
+    first, second = report.outcomes
+    assert (first.client_id, first.receipt) == ("a", Receipt.ACKNOWLEDGED)
+    assert isinstance(second.error, ClientAwayError)
+    assert second.presence is PresenceState.OFFLINE
+    assert (report.online, report.published, report.next) == (1, 1, "b")
+    assert server.asked[0].json == {
+        "members": {"prefix": "truck-"},
+        "message": {"payload": "x", "qos": 1},
+        "limit": 2,
+        "after": "0",
+    }
+
+
+@pytest.mark.parametrize("cut", [b"", ndjson(*REPORT[:3]), ndjson(*REPORT)[:-9]])
+def test_a_fan_out_that_was_cut_is_repeated_with_its_key(
+    liveconnect: Either, server: Server, cut: bytes
+) -> None:
+    server.answers(Scripted(200, cut), Scripted(200, ndjson(*REPORT)))
+    report = liveconnect(lambda c: c.fan_out(Members(group="g"), Content(payload="x")))
+    assert report.published == 1
+    assert len(set(keys(server))) == 1
+    assert len(server.asked) == 2
 
 
 # --- requests

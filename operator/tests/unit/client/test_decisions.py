@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveconnect.client import Answer, Delivery, InvalidError, Message, Patience, Request
+from liveconnect.client import Answer, Delivery, InvalidError, Members, Message, Patience, Request
 from liveconnect.client.calls import Call, begin_request, presence, publish, publish_all
 from liveconnect.client.errors import Problem, ProblemError, UnreachableError, problem_error
 from liveconnect.client.messages import QoS
@@ -69,6 +69,12 @@ def test_broken_connections_and_bugs() -> None:
 def test_a_message_is_for_exactly_one(address: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="exactly one"):
         Message(payload="x", **address)  # type: ignore[arg-type] # its strings are
+
+
+@pytest.mark.parametrize("members", [{}, {"prefix": "a", "group": "b"}])
+def test_members_are_said_in_exactly_one_way(members: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="exactly one of client_ids, prefix, group"):
+        Members(**members)
 
 
 @pytest.mark.parametrize("header", ["soon", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "٣"])
