@@ -44,13 +44,17 @@ class Backoff:
     longest: float = 120.0
     """The bound that it does not grow beyond."""
 
-    def pause(self, failures: int, chance: float) -> float:
+    def pause(self, failures: int, chance: float, *, taken_over: bool = False) -> float:
         """Return a pause: anything from nothing to the bound (full jitter).
 
         Args:
             failures: connections that were lost or not made since the last good one, at least 1.
             chance: 0 to 1.
+            taken_over: whether another connection has this client id now. Who comes back at once
+                ousts that one, which comes back, too: so it is the longest pause, or half of it.
         """
+        if taken_over:
+            return (1 + chance) / 2 * self.longest
         return chance * min(self.first * 2.0 ** min(failures - 1, 32), self.longest)
 
 
@@ -86,6 +90,8 @@ class Device:
         """Connections that were lost or not made since the last good one."""
         self.connects = 0
         """Connections that were made."""
+        self.taken_over = False
+        """Whether another connection with its client id ended the last one."""
         self._token = token
         self._link = link
         self._filters: dict[str, int] = {}
@@ -150,8 +156,9 @@ class Device:
                 _log.info("%s: no connection: %s", self.client_id, error)
             self._subscribed.clear()
             self.failures += 1
-            pause = self._link.backoff.pause(self.failures, random.random())  # noqa: S311 - jitter
-            self._stopped.wait(pause)
+            chance = random.random()  # noqa: S311 - jitter
+            backoff = self._link.backoff
+            self._stopped.wait(backoff.pause(self.failures, chance, taken_over=self.taken_over))
 
     def _connect_once(self) -> None:
         """Connect, and return when the connection is over."""
@@ -195,6 +202,7 @@ class Device:
             _log.warning("%s: refused: %s", self.client_id, code)
             return
         self.failures = 0
+        self.taken_over = False
         self.connects += 1
         # The session may be gone (expired, or its broker lost): subscribing again does no harm,
         # and brings retained messages only if the subscription is new.
@@ -230,6 +238,5 @@ class Device:
         _properties: Properties | None,
     ) -> None:
         if code.value == _SESSION_TAKEN_OVER:
-            # Another installation has this client id: whoever comes back at once starts a fight.
             _log.warning("%s: another connection took this session over", self.client_id)
-            self.failures = 32
+            self.taken_over = True

@@ -123,6 +123,6 @@ def test_a_session_that_was_taken_over_is_not_fought_for(world: World, device: M
     second = device("twin-1")
     start(second)
     eventually(lambda: not first.listening)
-    eventually(lambda: first.failures > 30)
+    eventually(lambda: first.taken_over)
     assert second.listening
     first.stop()

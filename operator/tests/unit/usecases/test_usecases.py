@@ -14,6 +14,11 @@ def test_pauses_are_within_their_bound(failures: int, chance: float) -> None:
     assert 0 <= Backoff(1, 120).pause(failures, chance) <= min(2 ** min(failures - 1, 32), 120)
 
 
+@given(failures=st.integers(1, 100), chance=st.floats(0, 1))
+def test_nobody_fights_for_a_session(failures: int, chance: float) -> None:
+    assert 60 <= Backoff(1, 120).pause(failures, chance, taken_over=True) <= 120
+
+
 def test_a_crowd_comes_back_spread() -> None:
     """Full jitter: as many in each tenth of the bound."""
     pauses = [Backoff(60, 60).pause(1, number / 1000) for number in range(1000)]
