@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from paho.mqtt.client import MQTTMessage
 from e2e.usecases.device import Backoff, Device, Link
 from liveconnect.client import Client, Message
 from tests.integration.gateway.broker import Broker
-from tests.integration.gateway.world import World
+from tests.integration.gateway.scripted import ScriptedBroker
 from tests.integration.usecases.conftest import MakeDevice, start
 from tests.integration.webhook.world import eventually
 
@@ -116,13 +117,14 @@ def test_a_refusal_is_no_reason_to_hurry(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_a_session_that_was_taken_over_is_not_fought_for(world: World, device: MakeDevice) -> None:
-    slow = Link("127.0.0.1", world.broker.port, backoff=Backoff(60, 60))
-    first = Device("twin-1", lambda: "x", slow)
-    start(first)
-    second = device("twin-1")
-    start(second)
-    eventually(lambda: not first.listening)
-    eventually(lambda: first.taken_over)
-    assert second.listening
-    first.stop()
+async def test_a_session_that_was_taken_over_is_not_fought_for() -> None:
+    async with ScriptedBroker().running() as broker:
+        link = Link("127.0.0.1", broker.port, backoff=Backoff(0.01, 600))
+        phone = Device("twin-1", lambda: "x", link)
+        phone.start()
+        await asyncio.to_thread(eventually, lambda: phone.listening)
+        broker.say(b"\xe0\x02\x8e\x00")  # DISCONNECT, session taken over
+        await asyncio.to_thread(eventually, lambda: phone.taken_over and not phone.listening)
+        # A pause of minutes, and still it ends at once.
+        await asyncio.to_thread(phone.stop)
+        assert phone.connects == 1
