@@ -51,7 +51,13 @@ class PatientApp:
         device.listen(f"consultations/{name}/+/to-patient", self.conversation.take)
 
     def say(self, text: str) -> None:
-        """Say something to the doctor; without a network it is said later."""
+        """Say something to the doctor; without a network it is said later.
+
+        Raises:
+            LookupError: no doctor has accepted yet.
+        """
+        if self.doctor is None:
+            raise LookupError("no doctor has accepted yet")
         self._said += 1
         topic = f"consultations/{self.name}/{self.doctor}/to-doctor"
         self.device.publish(topic, _said(self.device, self._said, text))

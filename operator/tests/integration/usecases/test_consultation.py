@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from e2e.usecases.consultation.apps import DoctorApp, PatientApp
 from e2e.usecases.consultation.desk import Desk, Patient
 from liveconnect.client import Client
@@ -19,7 +21,8 @@ def test_a_doctor_accepts_and_both_talk(liveconnect: Client, device: MakeDevice)
 
     consultation = desk.ask_for_doctor(Patient("ann", "phone-ann"), "a cough")
     eventually(lambda: all(consultation in doctor.calls for doctor in doctors))
-    assert patient.doctor is None
+    with pytest.raises(LookupError, match="no doctor"):
+        patient.say("Hello?")
 
     # Both doctors accept at once: one gets the patient.
     with ThreadPoolExecutor(2) as hands:
