@@ -66,7 +66,9 @@ class LogUploader:
         where = self._allowed(asked["url"])
         # The newest part, if the log is very long.
         content = gzip.compress(self._read_log()[-_LONGEST_LOG_BYTES:])
-        put = urllib.request.Request(asked["url"], content, method="PUT")  # noqa: S310 - see _allowed
+        put = urllib.request.Request(  # noqa: S310 - see _allowed
+            asked["url"], content, {"Content-Type": "application/gzip"}, method="PUT"
+        )
         with urllib.request.urlopen(put, timeout=_UPLOAD_SECONDS):  # noqa: S310 - see _allowed
             digest = hashlib.sha256(content).hexdigest()
             return {"status": "uploaded", "where": where, "sha256": digest}

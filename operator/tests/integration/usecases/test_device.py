@@ -62,7 +62,7 @@ def test_it_comes_back_after_a_lost_connection(liveconnect: Client, device: Make
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Broker:
-    return Broker(tmp_path, "persistence true", f"persistence_location {tmp_path}/")
+    return Broker(tmp_path)
 
 
 def test_every_connection_has_a_new_token_and_pauses_grow(own_broker: Broker) -> None:
@@ -98,23 +98,16 @@ def test_every_connection_has_a_new_token_and_pauses_grow(own_broker: Broker) ->
         own_broker.stop()
 
 
-def test_a_refusal_is_no_reason_to_hurry(tmp_path: Path) -> None:
-    """A broker that refuses everybody is asked ever more rarely, and the app can be stopped."""
-    broker = Broker(tmp_path)
-    broker.also(f"password_file {tmp_path / 'nobody'}")
-    (tmp_path / "nobody").touch(mode=0o600)
-    broker.start()
-    phone = Device(
-        "refused-1", lambda: "x", Link("127.0.0.1", broker.port, backoff=Backoff(0.01, 0.05))
-    )
-    phone.start()
-    try:
-        eventually(lambda: phone.failures >= 4)
+async def test_a_refusal_is_no_reason_to_hurry() -> None:
+    """Who is refused comes again, ever more rarely, and can be stopped."""
+    async with ScriptedBroker(connack=b"\x20\x03\x00\x86\x00").running() as broker:
+        link = Link("127.0.0.1", broker.port, backoff=Backoff(0.01, 0.05))
+        phone = Device("refused-1", lambda: "x", link)
+        phone.start()
+        await asyncio.to_thread(eventually, lambda: phone.failures >= 4)
+        await asyncio.to_thread(phone.stop)
         assert phone.connects == 0
         assert not phone.listening
-    finally:
-        phone.stop()
-        broker.stop()
 
 
 async def test_a_session_that_was_taken_over_is_not_fought_for() -> None:
