@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import uuid
 from collections.abc import Sequence
 from types import TracebackType
@@ -40,6 +41,7 @@ class AsyncClient:
         *,
         token: ProjectedToken | None = None,
         patience: Patience | None = None,
+        tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -48,12 +50,18 @@ class AsyncClient:
             endpoints: where the cluster is asked.
             token: whose token is sent; by default the pod's, at `TOKEN_FILE`.
             patience: how failures that pass are repeated.
-            transport: how HTTP is spoken, such as with an authority or certificate of one's own.
+            tls: for `https` endpoints: whom it trusts, and its certificate if the gateway wants
+                one; by default public authorities are trusted.
+            transport: how HTTP is spoken, for who wants to see or change that.
         """
         self._endpoints = endpoints
         self._patience = patience or Patience()
         self._http = httpx.AsyncClient(
-            auth=token or ProjectedToken(), transport=transport, **exchange.OPTIONS
+            auth=token or ProjectedToken(),
+            verify=True if tls is None else tls,
+            transport=transport,
+            # No proxy of the environment: it would see tokens for services of this cluster.
+            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:

@@ -19,6 +19,7 @@ from liveconnect.client.messages import RequestState, RequestStatus
 T = TypeVar("T")
 
 _PORT: Final = 8080
+_TLS_PORT: Final = 8443
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 15.0
 """The gateway itself waits up to 10 s for a broker."""
@@ -35,10 +36,17 @@ class Endpoints:
     """URL of the auth service; None if presence is not asked for."""
 
     @classmethod
-    def of(cls, name: str, namespace: str) -> Endpoints:
-        """Return the Services of a LiveConnectCluster, as pods reach them."""
+    def of(cls, name: str, namespace: str, *, tls: bool = False) -> Endpoints:
+        """Return the Services of a LiveConnectCluster, as pods reach them.
+
+        Args:
+            name: of the object.
+            namespace: of the object.
+            tls: whether the object has `spec.gateway.tls`.
+        """
+        scheme, port = ("https", _TLS_PORT) if tls else ("http", _PORT)
         return cls(
-            f"http://{name}-gateway.{namespace}.svc:{_PORT}",
+            f"{scheme}://{name}-gateway.{namespace}.svc:{port}",
             f"http://{name}-auth.{namespace}.svc:{_PORT}",
         )
 
@@ -52,10 +60,6 @@ class Endpoints:
         if url is None:
             raise ValueError("endpoints.presence: give the auth service's URL to look up presence")
         return url.rstrip("/")
-
-
-#: No proxy of the environment: it would see tokens that are for services of this cluster.
-OPTIONS: Final[dict[str, Any]] = {"trust_env": False}
 
 
 def to_request(endpoints: Endpoints, call: Call[Any]) -> httpx.Request:

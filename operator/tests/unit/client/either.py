@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from liveconnect.client import AsyncClient, Client, Endpoints, Patience, ProjectedToken
 
 BOTH = [Client, AsyncClient]
+#: Most tests speak plain HTTP: reading the public authorities for each would take most of the time.
+_UNUSED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Either:
@@ -31,10 +34,11 @@ def either(
     endpoints: Endpoints,
     token: ProjectedToken,
     patience: Patience | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Either]:
     """Make a client of this kind, and close it."""
     with asyncio.Runner() as runner:
-        made = Either(kind(endpoints, token=token, patience=patience), runner)
+        made = Either(kind(endpoints, token=token, patience=patience, tls=tls or _UNUSED), runner)
         try:
             yield made
         finally:

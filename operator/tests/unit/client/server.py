@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Server:
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Server]:
+    def running(self, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
         world = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -91,9 +92,12 @@ class Server:
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             server.daemon_threads = True
+            if tls is not None:
+                server.socket = tls.wrap_socket(server.socket, server_side=True)
             thread = threading.Thread(target=server.serve_forever, args=(0.02,))
             thread.start()
-            self.url = f"http://127.0.0.1:{server.server_address[1]}"
+            scheme = "http" if tls is None else "https"
+            self.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
             try:
                 yield self
             finally:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import ssl
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from liveconnect.client import (
     AsyncClient,
@@ -262,6 +264,35 @@ def test_proxies_of_the_environment_get_no_token(
     assert server.asked == []
 
 
+# --- TLS
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_certificates_are_checked_and_shown(
+    kind: type[Client | AsyncClient], token: Path, *, trusted: bool
+) -> None:
+    """The server wants a certificate, too."""
+    authority, other = trustme.CA(), trustme.CA()
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    authority.configure_trust(serving)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    mine = ssl.create_default_context()
+    (authority if trusted else other).configure_trust(mine)
+    authority.issue_cert("orders.shop.svc").configure_cert(mine)
+    with (
+        Server([ACKNOWLEDGED]).running(serving) as server,
+        either(kind, Endpoints(server.url), ProjectedToken(token), ONCE, mine) as made,
+    ):
+        if trusted:
+            assert made(lambda c: c.publish(ORDER)) is Receipt.ACKNOWLEDGED
+            return
+        with pytest.raises(UnreachableError, match="certificate") as failed:
+            made(lambda c: c.publish(ORDER))
+        assert failed.value.sent is False
+        assert server.asked == []
+
+
 # --- batches
 
 
@@ -454,6 +485,9 @@ def test_services_of_a_cluster_object() -> None:
     found = Endpoints.of("quickstart", "default")
     assert found.gateway == "http://quickstart-gateway.default.svc:8080"
     assert found.presence == "http://quickstart-auth.default.svc:8080"
+    secured = Endpoints.of("quickstart", "default", tls=True)
+    assert secured.gateway == "https://quickstart-gateway.default.svc:8443"
+    assert secured.presence == found.presence
 
 
 def test_all_errors_have_one_base() -> None:
