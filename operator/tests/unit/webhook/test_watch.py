@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,7 +90,7 @@ def test_what_differs_while_a_list_is_read_is_not_explained_by_it() -> None:
 
 def test_differences_that_come_and_go_are_read_less_and_less_often() -> None:
     read = play(Watch(), AT, [0, 0, 1, 1, 3, 3] * 30)
-    pauses = [after - before for before, after in zip(read, read[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(read)]
     assert pauses[-1] >= BIG / 1000 / 2
     assert len(read) <= 180 / (BIG / 1000 / 2) + 6
 
