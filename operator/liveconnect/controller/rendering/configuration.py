@@ -13,6 +13,7 @@ from liveconnect.api.operands import (
     HTTPS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
+    MOST_MESSAGE_BYTES,
     PRESENCE_SECRETS,
     AuthConfig,
     BrokerAccess,
@@ -107,7 +108,9 @@ PRESENCE_SECRET_FIELDS = {
 DEFAULT_OPTIONS = {
     # VerneMQ would take 70 % of the machine, whatever the container may have.
     "leveldb.maximum_memory.percent": "20",
-    "max_message_size": "65536",
+    # 256 KiB, what the gateway takes, and 128 KiB, what a node reads from a socket at once: VerneMQ
+    # reads nothing more of a connection on which longer messages together than this have come in.
+    "max_message_size": "393216",
     "persistent_client_expiration": "1w",
     "max_offline_messages": "1000",
     "max_online_messages": "1000",
@@ -424,7 +427,7 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,
     )
     bounds = {
-        "max_payload_bytes": _bound(cluster, "max_message_size"),
+        "max_message_bytes": min(_bound(cluster, "max_message_size") or 0, MOST_MESSAGE_BYTES),
         "max_topic_levels": _bound(cluster, "topic_max_depth"),
     }
     given = {name: bound for name, bound in bounds.items() if bound}

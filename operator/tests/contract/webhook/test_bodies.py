@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liveconnect.api.operands import MOST_MESSAGE_BYTES
 from liveconnect.webhook.contract import (
-    MOST_MESSAGE_BYTES,
     Hook,
     HookBodyError,
     PublishBody,

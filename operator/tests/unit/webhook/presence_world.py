@@ -381,7 +381,8 @@ class PresenceWorld:
             return node is None
         if record.state is State.UNKNOWN:
             lost = self.brokers[record.node]
-            return node is None and lost.member and not lost.up
+            nobody_can_be_asked = not any(broker.up for broker in self.brokers.values())
+            return node is None and not lost.up and (lost.member or nobody_can_be_asked)
         if record.state is State.ONLINE:
             return node == record.node
         return node is None
