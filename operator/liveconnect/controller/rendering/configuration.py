@@ -86,6 +86,8 @@ AUTH_HOOKS = tuple(
 #: Hooks that may be held back, so that many clients do not come at once: they have a URL, and so
 #: the brokers' connections to it, of their own, or live sessions would wait behind newcomers.
 CONNECT_HOOKS = ("auth_on_register", "auth_on_register_m5")
+#: Hooks that VerneMQ can ask without the payload (`no_payload`).
+PUBLISH_HOOKS = ("auth_on_publish", "auth_on_publish_m5")
 #: VerneMQ's `pool_max_connections`: connections for each URL.
 _HOOK_CONNECTIONS = 100
 #: No on_register_m5 is left out: an MQTT 5 client would never be online. on_client_wakeup is: it
@@ -132,6 +134,8 @@ class Hook:
     name: str
     hook: str
     endpoint: str
+    no_payload: bool = False
+    """Whether it is told of a message without its payload."""
 
 
 def is_official_image(image: str) -> bool:
@@ -161,7 +165,8 @@ def hooks(cluster: Cluster, names: Names, pool: Pool) -> list[Hook]:
     """The hooks of a pool's nodes.
 
     Connects, publishes and subscribes, and presence have endpoints, and so connection pools in the
-    broker, of their own; the URL carries what the bodies do not: pool and node.
+    broker, of their own; the URL carries what the bodies do not: pool and node. Of what backends
+    publish no rule asks how long it is: its payload is not shown.
     """
     base = f"http://{names.host(names.auth)}:{HOOKS_PORT}/hooks"
     if cluster.spec.auth.tls is not None:
@@ -171,7 +176,12 @@ def hooks(cluster: Cluster, names: Names, pool: Pool) -> list[Hook]:
     if pool is Pool.SUBSCRIBER:
         plans.append(("presence", PRESENCE_HOOKS))
     return [
-        Hook(name=f"lc_{hook}", hook=hook, endpoint=f"{base}/{kind}/{pool.value}/@POD@")
+        Hook(
+            name=f"lc_{hook}",
+            hook=hook,
+            endpoint=f"{base}/{kind}/{pool.value}/@POD@",
+            no_payload=pool is Pool.PUBLISHER and hook in PUBLISH_HOOKS,
+        )
         for kind, group in plans
         for hook in group
     ]
