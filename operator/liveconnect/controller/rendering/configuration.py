@@ -13,6 +13,7 @@ from liveconnect.api.operands import (
     HTTPS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
+    LARGEST_MESSAGE_BYTES,
     MOST_MESSAGE_BYTES,
     PRESENCE_SECRETS,
     AuthConfig,
@@ -110,9 +111,10 @@ PRESENCE_SECRET_FIELDS = {
 DEFAULT_OPTIONS = {
     # VerneMQ would take 70 % of the machine, whatever the container may have.
     "leveldb.maximum_memory.percent": "20",
-    # 256 KiB, what the gateway takes, and 128 KiB, what a node reads from a socket at once: VerneMQ
-    # reads nothing more of a connection on which longer messages together than this have come in.
-    "max_message_size": "393216",
+    # 256 KiB, what the gateway takes, and 4 MiB, the most that a node reads from a socket at once
+    # (Linux' largest send buffer, by which VerneMQ measures its reads): VerneMQ 2.1.2 compares this
+    # with all that has come in together, and beyond it reads nothing any more (ADR 0027).
+    "max_message_size": "4456448",
     "persistent_client_expiration": "1w",
     "max_offline_messages": "1000",
     "max_online_messages": "1000",
@@ -445,9 +447,9 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
 
 
 def _max_message_bytes(cluster: Cluster) -> int:
-    """The largest message that the brokers take; 0: no bound."""
+    """The largest message that the auth service reads; 0: no bound of the brokers'."""
     given = _bound(cluster, "max_message_size")
-    return int(DEFAULT_OPTIONS["max_message_size"]) if given is None else given
+    return LARGEST_MESSAGE_BYTES if given is None else given
 
 
 def _bound(cluster: Cluster, key: str) -> int | None:
