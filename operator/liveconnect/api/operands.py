@@ -27,6 +27,13 @@ CANARY_MOUNTPOINT = "liveconnect-canary"
 #: The one topic there. Not `$…`: VerneMQ drops what is published to such topics without a word.
 CANARY_TOPIC = "canary"
 
+#: The largest message where the object names none.
+LARGEST_MESSAGE_BYTES = 256 * 1024
+
+#: Longer messages are not read by the auth service, whatever the brokers take: a few of them at
+#: once would be all of its memory.
+MOST_MESSAGE_BYTES = 16 * 1024 * 1024
+
 #: Where the pods of our services find their files.
 CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
@@ -230,7 +237,7 @@ class AuthConfig(ApiModel):
     """How presence is kept and told."""
     connects: Connects = Connects()
     """How fast devices are let in when many come at once."""
-    max_message_bytes: int = 65536
+    max_message_bytes: int = LARGEST_MESSAGE_BYTES
     """Largest MQTT message that the brokers take, and so ask about; 0: they know no bound."""
     hooks_tls: HooksTls | None = None
     """Certificate of the hooks' TLS port; there is none when not set."""
@@ -332,8 +339,8 @@ class GatewayConfig(ApiModel):
     """Messages that were accepted and are not published yet."""
     max_outbox_messages: int = 200_000
     """Messages that the outbox holds at most; beyond it callers get 503."""
-    max_payload_bytes: int = 262144
-    """Largest payload (bytes)."""
+    max_message_bytes: int = LARGEST_MESSAGE_BYTES
+    """Largest message (bytes), topic and properties included: what the brokers take."""
     max_topic_levels: int = 10
     """Most levels of a topic name; VerneMQ's own default of `topic_max_depth`."""
 

@@ -137,7 +137,11 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
     """
     draining = Draining()
     draining.install()
-    limits = Limits(config.max_payload_bytes, config.max_topic_levels)
+    limits = Limits(
+        config.max_message_bytes,
+        config.max_topic_levels,
+        packet_bytes=config.max_message_bytes,
+    )
     topics = Topics(config.client_topic, config.group_topic, config.max_topic_levels)
     async with aiohttp.ClientSession() as http:
         issuer = service_account_issuer(config.service_accounts, http)

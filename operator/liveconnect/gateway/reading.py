@@ -14,12 +14,14 @@ from liveconnect.gateway.messages import (
     FanoutRequest,
     FaultKind,
     Limits,
+    Message,
     MessageError,
     Properties,
     Publication,
     Question,
     Topics,
     binary_event,
+    check_length,
     is_binary_event,
     parse,
     parse_fanout,
@@ -73,6 +75,17 @@ class Reader:
             Problem: it is not the request that it must be.
         """
         return self._read(request, address, topics, parse_request, parse_plain_request)
+
+    def check_length(self, message: Message) -> Message:
+        """Return a message that was made of what was read, if the brokers take it.
+
+        Raises:
+            Problem: it is too long.
+        """
+        try:
+            return check_length(message, self._limits.packet_bytes)
+        except MessageError as error:
+            raise answers.of_message_error(error) from None
 
     def _read(
         self,

@@ -38,6 +38,7 @@ type TLS struct {
 type Hook struct {
 	Name, Hook, Endpoint string
 	Timeout              time.Duration
+	NoPayload            bool
 }
 
 // Config is everything that the node needs to know.
@@ -57,7 +58,7 @@ type Config struct {
 
 var (
 	listenerKey = regexp.MustCompile(`^listener\.(tcp|ws|ssl|wss|vmq|vmqs|http|https)\.([A-Za-z0-9_-]+)$`)
-	hookKey     = regexp.MustCompile(`^vmq_webhooks\.([A-Za-z0-9_]+)\.(hook|endpoint|response_timeout)$`)
+	hookKey     = regexp.MustCompile(`^vmq_webhooks\.([A-Za-z0-9_]+)\.(hook|endpoint|response_timeout|no_payload)$`)
 	apiKey      = regexp.MustCompile(`\{<<"([^"]+)">>,\s*"mgmt",`)
 )
 
@@ -128,6 +129,8 @@ func (c *Config) take(key, value string, hooks map[string]*Hook) error {
 			hooks[m[1]].Hook = value
 		case "endpoint":
 			hooks[m[1]].Endpoint = value
+		case "no_payload":
+			hooks[m[1]].NoPayload = value == "on"
 		default:
 			hooks[m[1]].Timeout = time.Duration(number(value, 5000)) * time.Millisecond
 		}

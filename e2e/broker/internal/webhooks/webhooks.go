@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,6 +163,9 @@ func (c *Client) Has(hook string) bool {
 
 func (c *Client) call(hook config.Hook, body any) (Answer, bool, error) {
 	raw, err := json.Marshal(body)
+	if err == nil && hook.NoPayload && strings.HasPrefix(hook.Hook, "auth_on_publish") {
+		raw, err = withoutPayload(raw)
+	}
 	if err != nil {
 		return Answer{}, false, err
 	}
@@ -180,6 +184,16 @@ func (c *Client) call(hook config.Hook, body any) (Answer, bool, error) {
 		counters.Errors.Add(1)
 	}
 	return answer, next, err
+}
+
+// withoutPayload leaves the member out, as vmq_webhooks_plugin:filter_args does.
+func withoutPayload(raw []byte) ([]byte, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return nil, err
+	}
+	delete(members, "payload")
+	return json.Marshal(members)
 }
 
 func post(client *http.Client, hook config.Hook, raw []byte) (Answer, bool, error) {

@@ -13,6 +13,8 @@ from liveconnect.api.operands import (
     HTTPS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
+    LARGEST_MESSAGE_BYTES,
+    MOST_MESSAGE_BYTES,
     PRESENCE_SECRETS,
     AuthConfig,
     BrokerAccess,
@@ -85,6 +87,8 @@ AUTH_HOOKS = tuple(
 #: Hooks that may be held back, so that many clients do not come at once: they have a URL, and so
 #: the brokers' connections to it, of their own, or live sessions would wait behind newcomers.
 CONNECT_HOOKS = ("auth_on_register", "auth_on_register_m5")
+#: Hooks that VerneMQ can ask without the payload (`no_payload`).
+PUBLISH_HOOKS = ("auth_on_publish", "auth_on_publish_m5")
 #: VerneMQ's `pool_max_connections`: connections for each URL.
 _HOOK_CONNECTIONS = 100
 #: No on_register_m5 is left out: an MQTT 5 client would never be online. on_client_wakeup is: it
@@ -107,7 +111,10 @@ PRESENCE_SECRET_FIELDS = {
 DEFAULT_OPTIONS = {
     # VerneMQ would take 70 % of the machine, whatever the container may have.
     "leveldb.maximum_memory.percent": "20",
-    "max_message_size": "65536",
+    # 256 KiB, what the gateway takes, and 4 MiB, the most that a node reads from a socket at once
+    # (Linux' largest send buffer, by which VerneMQ measures its reads): VerneMQ 2.1.2 compares this
+    # with all that has come in together, and beyond it reads nothing any more (ADR 0027).
+    "max_message_size": "4456448",
     "persistent_client_expiration": "1w",
     "max_offline_messages": "1000",
     "max_online_messages": "1000",
@@ -129,6 +136,8 @@ class Hook:
     name: str
     hook: str
     endpoint: str
+    no_payload: bool = False
+    """Whether it is told of a message without its payload."""
 
 
 def is_official_image(image: str) -> bool:
@@ -158,7 +167,8 @@ def hooks(cluster: Cluster, names: Names, pool: Pool) -> list[Hook]:
     """The hooks of a pool's nodes.
 
     Connects, publishes and subscribes, and presence have endpoints, and so connection pools in the
-    broker, of their own; the URL carries what the bodies do not: pool and node.
+    broker, of their own; the URL carries what the bodies do not: pool and node. Of what backends
+    publish no rule asks how long it is: its payload is not shown.
     """
     base = f"http://{names.host(names.auth)}:{HOOKS_PORT}/hooks"
     if cluster.spec.auth.tls is not None:
@@ -168,7 +178,12 @@ def hooks(cluster: Cluster, names: Names, pool: Pool) -> list[Hook]:
     if pool is Pool.SUBSCRIBER:
         plans.append(("presence", PRESENCE_HOOKS))
     return [
-        Hook(name=f"lc_{hook}", hook=hook, endpoint=f"{base}/{kind}/{pool.value}/@POD@")
+        Hook(
+            name=f"lc_{hook}",
+            hook=hook,
+            endpoint=f"{base}/{kind}/{pool.value}/@POD@",
+            no_payload=pool is Pool.PUBLISHER and hook in PUBLISH_HOOKS,
+        )
         for kind, group in plans
         for hook in group
     ]
@@ -424,7 +439,7 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
         max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,
     )
     bounds = {
-        "max_payload_bytes": _bound(cluster, "max_message_size"),
+        "max_message_bytes": min(_bound(cluster, "max_message_size") or 0, MOST_MESSAGE_BYTES),
         "max_topic_levels": _bound(cluster, "topic_max_depth"),
     }
     given = {name: bound for name, bound in bounds.items() if bound}
@@ -432,9 +447,9 @@ def gateway_config(cluster: Cluster, names: Names) -> dict[str, Any]:
 
 
 def _max_message_bytes(cluster: Cluster) -> int:
-    """The largest message that the brokers take; 0: no bound."""
+    """The largest message that the auth service reads; 0: no bound of the brokers'."""
     given = _bound(cluster, "max_message_size")
-    return int(DEFAULT_OPTIONS["max_message_size"]) if given is None else given
+    return LARGEST_MESSAGE_BYTES if given is None else given
 
 
 def _bound(cluster: Cluster, key: str) -> int | None:

@@ -11,8 +11,8 @@ from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import NotTakenError
 
 _PACKET_IDS: Final = 65535
-_FRAME_BYTES: Final = 1 + 4 + 2 + 2 + 1
-"""Of a PUBLISH besides topic and payload, at most: header, length, topic length, id, properties."""
+_HEADER_BYTES: Final = 1 + 4
+"""Fixed header of a PUBLISH, at most."""
 
 
 class BrokerLimits(msgspec.Struct, frozen=True):
@@ -48,11 +48,6 @@ class BrokerLimits(msgspec.Struct, frozen=True):
             raise NotTakenError("qos", f"the broker takes at most {self.qos}")
         if message.retain and not self.retain:
             raise NotTakenError("retain", "the broker retains nothing")
-        if self.packet_bytes is not None:
-            size = _FRAME_BYTES + 4 * len(message.topic) + len(message.payload)
-            if message.properties is not None:
-                size += message.properties.size
-            if size > self.packet_bytes:
-                raise NotTakenError(
-                    "payload", f"the broker takes at most {self.packet_bytes} bytes"
-                )
+        most = self.packet_bytes
+        if most is not None and _HEADER_BYTES + message.packet_bytes > most:
+            raise NotTakenError("payload", f"the broker takes at most {most} bytes")

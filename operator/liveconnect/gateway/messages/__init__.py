@@ -6,6 +6,7 @@ May not wait, look at the clock, or know of HTTP and MQTT clients.
 from liveconnect.gateway.messages.address import Address, Topics
 from liveconnect.gateway.messages.batch import parse_line, split_batch
 from liveconnect.gateway.messages.body import parse, parse_request
+from liveconnect.gateway.messages.checks import check_length
 from liveconnect.gateway.messages.events import (
     STRUCTURED,
     binary_event,
@@ -40,6 +41,7 @@ __all__ = [
     "RequestId",
     "Topics",
     "binary_event",
+    "check_length",
     "is_binary_event",
     "parse",
     "parse_fanout",

@@ -19,6 +19,7 @@ from liveconnect.gateway.messages.checks import (
     check_correlation,
     check_delivery,
     check_expiry,
+    check_length,
     check_qos,
     check_size,
     check_text,
@@ -116,14 +117,15 @@ def _publication(
     else:
         address = _addressed(content, address)
         client_id, topic = address.client_id, topics.of(address)
+    message = Message(
+        topic,
+        _payload(content, limits.payload_bytes),
+        check_qos(content.qos),
+        content.retain,
+        _properties(content, limits),
+    )
     return Publication(
-        Message(
-            topic,
-            _payload(content, limits.payload_bytes),
-            check_qos(content.qos),
-            content.retain,
-            _properties(content, limits),
-        ),
+        check_length(message, limits.packet_bytes),
         Delivery.ACCEPTED if content.delivery is UNSET else check_delivery(content.delivery),
         client_id,
     )

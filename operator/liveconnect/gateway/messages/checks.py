@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
+from liveconnect.gateway.messages.message import Message
 from liveconnect.gateway.messages.publication import Delivery
 from liveconnect.gateway.messages.topic import UNPRINTABLE
 
@@ -82,6 +83,15 @@ def check_correlation(text: str) -> bytes:
             f"at most {_MOST_CORRELATION_BYTES} bytes", "correlationDataBase64", FaultKind.SIZE
         )
     return correlation
+
+
+def check_length(message: Message, most: int) -> Message:
+    """Return a message that the brokers take, topic and properties included."""
+    size = message.packet_bytes
+    if size > most:
+        detail = f"{size} bytes with topic and properties, at most {most}"
+        raise MessageError(detail, "payload", FaultKind.SIZE)
+    return message
 
 
 def check_size(payload: bytes, most: int, field: str = "payload") -> bytes:

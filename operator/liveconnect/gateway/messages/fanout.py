@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from liveconnect.gateway.messages.address import Address, Topics, check_level
 from liveconnect.gateway.messages.body import Form, parse, read
+from liveconnect.gateway.messages.checks import check_length
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
 from liveconnect.gateway.messages.limits import Limits
 from liveconnect.gateway.messages.publication import Publication
@@ -68,6 +69,8 @@ class FanoutRequest(msgspec.Struct, frozen=True):
     group: str
     limit: int
     after: str | None
+    most_bytes: int
+    """Longest message."""
 
     def to(self, client_id: str, topics: Topics) -> Publication:
         """Return the message for one of the clients.
@@ -77,7 +80,7 @@ class FanoutRequest(msgspec.Struct, frozen=True):
         """
         topic = topics.of(Address(client_id=client_id))
         message = msgspec.structs.replace(self.publication.message, topic=topic)
-        return Publication(message, client_id=client_id)
+        return Publication(check_length(message, self.most_bytes), client_id=client_id)
 
 
 _FORM: Final = Form(FanoutContent)
@@ -107,6 +110,7 @@ def parse_fanout(raw: bytes, limits: Limits, topics: Topics) -> FanoutRequest:
         "" if isinstance(members.group, UnsetType) else _name(members.group, "group"),
         content.limit,
         after,
+        limits.packet_bytes,
     )
 
 

@@ -20,6 +20,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Most levels of a topic name; VerneMQ has such a bound, too (`topic_max_depth`)."""
     batch_items: int = 10_000
     """Most messages of one batch."""
+    packet_bytes: int = 268_435_455
+    """Longest message, topic and properties included; VerneMQ's `max_message_size`."""
 
     @property
     def body_bytes(self) -> int:

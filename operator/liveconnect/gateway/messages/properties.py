@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-_TAG_BYTES = 3
-"""Of a property besides its content: identifier and length."""
+_TAG_BYTES = 1
+_LENGTH_BYTES = 2
+_EXPIRY_BYTES = _TAG_BYTES + 4
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,10 +22,14 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """Bytes on the wire at most."""
-        texts = (self.content_type or "", self.response_topic or "", *sum(self.user, ()))
+        """Bytes on the wire, without their length."""
+        alone = (self.content_type, self.response_topic, self.correlation)
         return (
-            sum(4 * len(text) + _TAG_BYTES for text in texts)
-            + len(self.correlation or b"")
-            + 3 * _TAG_BYTES
+            (0 if self.expiry is None else _EXPIRY_BYTES)
+            + sum(_TAG_BYTES + _bytes(value) for value in alone if value is not None)
+            + sum(_TAG_BYTES + _bytes(name) + _bytes(value) for name, value in self.user)
         )
+
+
+def _bytes(value: str | bytes) -> int:
+    return _LENGTH_BYTES + len(value.encode() if isinstance(value, str) else value)

@@ -14,6 +14,7 @@ from liveconnect.gateway.messages.checks import (
     check_correlation,
     check_delivery,
     check_expiry,
+    check_length,
     check_qos,
     check_size,
 )
@@ -108,7 +109,7 @@ def _publication(
         None if properties == Properties() else properties,
     )
     delivery = check_delivery(options.get("delivery", Delivery.ACCEPTED.value))
-    return Publication(message, delivery, address.client_id)
+    return Publication(check_length(message, limits.packet_bytes), delivery, address.client_id)
 
 
 def _options(query: bytes, known: tuple[str, ...]) -> dict[str, str]:

@@ -22,12 +22,11 @@ from liveconnect.webhook.contract.bodies import (
     parse_body,
 )
 from liveconnect.webhook.contract.hooks import AUTH_HOOKS, CONNECT_HOOKS, PRESENCE_HOOKS, Hook
-from liveconnect.webhook.contract.limits import MOST_MESSAGE_BYTES, longest_body
+from liveconnect.webhook.contract.limits import longest_body
 
 __all__ = [
     "AUTH_HOOKS",
     "CONNECT_HOOKS",
-    "MOST_MESSAGE_BYTES",
     "OK",
     "PRESENCE_HOOKS",
     "REFUSED",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from liveconnect.api.operands import MOST_MESSAGE_BYTES
+
 LEAST_BODY_BYTES: Final = 1024 * 1024
-MOST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-"""Larger messages are not read: a few of them at once would be all of this process's memory."""
 _REST_BYTES: Final = 256 * 1024
 
 

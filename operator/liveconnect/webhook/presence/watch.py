@@ -31,6 +31,8 @@ _SWEEP_ROWS_PER_SECOND: Final = 1000
 """Rows of a node that are read without any sign."""
 _SHORTEST_SWEEP_MS: Final = 10_000
 _LONGEST_SWEEP_MS: Final = 120_000
+_STEADY_LOOKS: Final = 5
+"""Looks in a row without a difference that no list explains, after which the next one counts."""
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -160,8 +162,36 @@ class _Node:
     due: bool = True
     listed_at: int | None = None
     difference: int = 0
+    """Connections that no record tells of, at the last look."""
+    asked: int | None = None
+    """The difference when the list was ordered that is not compared yet."""
+    explained: int = 0
+    """The difference that a list found to be no clients."""
     fruitless_pause: int = 0
+    """Time from one list to the next while differences turn out to be no clients."""
+    steady_looks: int = 0
     open: Open = field(default_factory=Open)
+
+    def lasts(self, difference: int) -> bool:
+        """Note the difference of a look; return whether nothing explains it, as the time before."""
+        new, before = difference - self.explained, self.difference - self.explained
+        self.difference = difference
+        self.steady_looks = 0 if new else self.steady_looks + 1
+        if self.steady_looks >= _STEADY_LOOKS:
+            self.fruitless_pause = 0
+        return new * before > 0
+
+    def explain(self) -> None:
+        """Note that a list found nothing: what differed when it was ordered is no clients.
+
+        Health checks are none, port scans, and who has not sent CONNECT yet. As long as their
+        number stays, it is no sign; where it does not, it is one less and less often.
+        """
+        if self.asked is None or self.asked == self.explained:
+            return
+        self.explained = self.asked
+        longest = sweep_ms(self.sighting.connections if self.sighting else 0)
+        self.fruitless_pause = min(max(self.fruitless_pause * 2, 2 * LOOK_MS), longest)
 
 
 class Watch:
@@ -186,9 +216,11 @@ class Watch:
             if sighting is not None:
                 if _wants_list(node, pod, sighting, look):
                     lists.append(pod)
+                    # Repeated while it is read: what differs later, it says nothing of.
+                    node.asked = node.difference if node.asked is None else node.asked
                 continue
             node.missed += 1
-            node.due = True  # as soon as it is back
+            node.due, node.asked = True, None  # read as soon as it is back
             if _is_gone(node, pod, look):
                 gone.append(pod)
             elif node.missed >= LOST_LOOKS:
@@ -223,9 +255,8 @@ class Watch:
         if repaired or left:
             node.fruitless_pause = 0
         else:
-            # What differs is no clients: health checks, connections before their CONNECT.
-            longest = sweep_ms(node.sighting.connections if node.sighting else 0)
-            node.fruitless_pause = min(max(node.fruitless_pause * 2, 2 * LOOK_MS), longest)
+            node.explain()
+        node.asked = None
 
     def missing(self, pod: str) -> frozenset[str]:
         """Return the clients that a node's list did not have the time before."""
@@ -240,17 +271,20 @@ class Watch:
 def _wants_list(node: _Node, pod: str, sighting: Sighting, look: Look) -> bool:
     before, node.sighting, node.missed = node.sighting, sighting, 0
     online = look.online.get(pod, 0)
-    difference = sighting.connections - online
-    lasting = difference * node.difference > 0
-    node.difference = difference
+    lasting = node.lasts(sighting.connections - online)
     node.due = node.due or bool(look.unknown.get(pod)) or _gives_a_sign(before, sighting)
     if node.listed_at is None:
         return True
     age = look.at - node.listed_at
     rows = max(sighting.connections, online)
     if node.due or (lasting and age >= node.fruitless_pause):
-        return age >= rows * 1000 // _LIST_ROWS_PER_SECOND
+        return age >= list_pause_ms(rows)
     return age >= sweep_ms(rows)
+
+
+def list_pause_ms(rows: int) -> int:
+    """Return the least time from one list of so many rows to the next one (milliseconds)."""
+    return rows * 1000 // _LIST_ROWS_PER_SECOND
 
 
 def sweep_ms(rows: int) -> int:

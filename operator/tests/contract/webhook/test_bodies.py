@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liveconnect.api.operands import MOST_MESSAGE_BYTES
 from liveconnect.webhook.contract import (
-    MOST_MESSAGE_BYTES,
     Hook,
     HookBodyError,
     PublishBody,
@@ -157,3 +157,12 @@ def test_what_the_brokers_take_is_read(size: int, bound: int) -> None:
     if size <= (bound or MOST_MESSAGE_BYTES):
         assert length <= longest_body(bound)
     assert longest_body(bound) <= longest_body(0) < 2 * MOST_MESSAGE_BYTES
+
+
+@pytest.mark.parametrize("hook", ["auth_on_publish", "auth_on_publish_m5"])
+def test_a_hook_may_come_without_the_payload(hook: str) -> None:
+    """`vmq_webhooks.<name>.no_payload = on`: the member is left out."""
+    body = {name: value for name, value in BODIES[hook]["body"].items() if name != "payload"}
+    publish = parse_body(Hook(hook), json.dumps(body).encode())
+    assert isinstance(publish, PublishBody)
+    assert (publish.topic, publish.payload_bytes) == (body["topic"], None)

@@ -7,6 +7,7 @@ import http.client
 
 import pytest
 
+from liveconnect.gateway.messages import Message
 from tests.integration.gateway.subscriber import Subscriber
 from tests.integration.gateway.world import MAX_PAYLOAD, OTHER, World
 
@@ -50,10 +51,13 @@ def test_payload_forms(world: World, subscriber: Subscriber, body: bytes, payloa
 
 
 def test_largest_payload(world: World, subscriber: Subscriber) -> None:
-    payload = bytes(range(256)) * (MAX_PAYLOAD // 256)
+    frame = Message(TOPIC, b"", 2, retain=False).packet_bytes
+    payload = (bytes(range(256)) * (MAX_PAYLOAD // 256))[frame:]
     body = {"topic": TOPIC, "payloadBase64": base64.b64encode(payload).decode(), "qos": 2}
     assert world.gateway.post(body, world.token()).status == 200
     assert subscriber.next().payload == payload
+    more = world.gateway.post({**body, "contentType": "a"}, world.token())
+    assert (more.status, more.json["field"]) == (413, "payload")
 
 
 def test_each_caller_has_topics_of_its_own(world: World, subscriber: Subscriber) -> None:

@@ -31,6 +31,7 @@ OTHER = "system:serviceaccount:shop:invoices"
 SLOW = "system:serviceaccount:shop:slow"
 OWN = "system:serviceaccount:shop:demo-gateway"
 MAX_PAYLOAD = 4096
+"""Of a message, if it had neither topic nor properties."""
 WINDOW = 8
 MAX_REPLY = 2048
 MAX_PENDING = 20
@@ -150,7 +151,7 @@ def write_config(
         },
         "requests": {"max_reply_bytes": MAX_REPLY, "max_pending": MAX_PENDING},
         "max_inflight": WINDOW,
-        "max_payload_bytes": MAX_PAYLOAD,
+        "max_message_bytes": MAX_PAYLOAD,
         **(bounds or {}),
     }
     config.write_text(json.dumps(content))

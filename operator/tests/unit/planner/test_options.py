@@ -105,7 +105,7 @@ def test_what_show_says_is_understood(wanted: str, shown: object, taken: bool) -
 def test_nodes_keep_what_the_operators_own_defaults_are() -> None:
     """Not VerneMQ's: messages of any size, sessions that never end."""
     world = settled()
-    assert {o["max_message_size"] for o in world.options.values()} == {"65536"}
+    assert {o["max_message_size"] for o in world.options.values()} == {"4456448"}
     assert {o["persistent_client_expiration"] for o in world.options.values()} == {"1w"}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from liveconnect.api.operands import LARGEST_MESSAGE_BYTES
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.names import Names
-from liveconnect.controller.rendering.configuration import DEFAULT_OPTIONS, auth_config
+from liveconnect.controller.rendering.configuration import auth_config
 
-DEFAULT = int(DEFAULT_OPTIONS["max_message_size"])
+DEFAULT = LARGEST_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize(

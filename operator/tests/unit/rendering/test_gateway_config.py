@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
-from liveconnect.api.operands import GatewayConfig, Replies
+from liveconnect.api.operands import MOST_MESSAGE_BYTES, GatewayConfig, Replies
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.names import Names
-from liveconnect.controller.rendering.configuration import auth_config, gateway_config
+from liveconnect.controller.rendering.configuration import (
+    DEFAULT_OPTIONS,
+    auth_config,
+    gateway_config,
+)
 
 DEFAULT = GatewayConfig(cluster="", broker_host="", callers=[])
 
@@ -56,18 +60,26 @@ def bounds(config: dict[str, str]) -> tuple[int, int]:
         "spec": spec,
     }
     made = gateway_config(Cluster.parse(body), Names("demo", "shop", "cluster.local"))
-    return made["max_payload_bytes"], made["max_topic_levels"]
+    return made["max_message_bytes"], made["max_topic_levels"]
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, (DEFAULT.max_payload_bytes, DEFAULT.max_topic_levels)),
+        ({}, (DEFAULT.max_message_bytes, DEFAULT.max_topic_levels)),
         ({"max_message_size": "65536"}, (65536, 10)),
-        ({"topic_max_depth": "12"}, (DEFAULT.max_payload_bytes, 12)),
-        ({"max_message_size": "0"}, (DEFAULT.max_payload_bytes, 10)),
-        ({"max_message_size": "lots"}, (DEFAULT.max_payload_bytes, 10)),
+        ({"topic_max_depth": "12"}, (DEFAULT.max_message_bytes, 12)),
+        ({"max_message_size": "0"}, (DEFAULT.max_message_bytes, 10)),
+        ({"max_message_size": "268435455"}, (MOST_MESSAGE_BYTES, 10)),
+        ({"max_message_size": "lots"}, (DEFAULT.max_message_bytes, 10)),
     ],
 )
 def test_bounds_of_the_brokers(config: dict[str, str], expected: tuple[int, int]) -> None:
     assert bounds(config) == expected
+
+
+def test_a_node_takes_what_the_gateway_accepts_and_what_it_reads_with_it() -> None:
+    """VerneMQ 2.1.2 reads nothing more when more than `max_message_size` has come in together."""
+    read_at_once = 4 * 1024 * 1024
+    taken = int(DEFAULT_OPTIONS["max_message_size"])
+    assert bounds({})[0] + read_at_once <= taken

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from liveconnect.webhook.presence import (
     LOOK_MS,
+    SKEW_MS,
     Event,
     EventKind,
     Look,
@@ -22,11 +23,22 @@ from liveconnect.webhook.presence import (
     compare,
     transition,
 )
+from liveconnect.webhook.presence.watch import list_pause_ms, sweep_ms
 
 BOUND_MS = 10_000
 """What is promised: no record is wrong for longer, once the store and the nodes can be asked."""
+READING_MS = 2000
+"""What of a longer bound is for reading lists."""
+RESTLESS_MS = 120_000
+"""Connections that are no clients and change twice in this time make the count prove nothing."""
 SAVED_EVERY_MS = 1000
 """How much a fail-over of the store loses at most."""
+
+
+def bound_ms(sessions: int) -> int:
+    """Return how long a record may be wrong at most (docs/adr/0012): two lists have to be read."""
+    pause = -(-list_pause_ms(sessions) // LOOK_MS) * LOOK_MS
+    return max(BOUND_MS, 2 * pause + READING_MS)
 
 
 @dataclass
@@ -38,7 +50,11 @@ class Broker:
     started: int = 0
     errors: int = 0
     strangers: int = 0
-    """Connections that are no clients."""
+    """Connections that are no clients,"""
+    unrest: list[int] = field(default_factory=list)
+    """and when their number changed."""
+    told: int = 0
+    """When it last gave a sign that hooks may be missing."""
 
 
 @dataclass
@@ -61,6 +77,7 @@ class PresenceWorld:
             population: clients of each node that never do anything, and make lists expensive.
         """
         self._population = population
+        self._bound, self._sweep = bound_ms(population), sweep_ms(population)
         self.now = 1_000_000
         self.brokers = {name: Broker(started=self.now) for name in "abc"}
         self.sessions: dict[str, str] = {}
@@ -71,6 +88,8 @@ class PresenceWorld:
         self.hurt = False
         """Whether the replicas noticed that the store was away."""
         self.wrong: dict[str, int] = {}
+        self._silent: dict[str, int] = {}
+        """When nothing told of what is wrong, for the last time."""
         self.healed_at = self.now
         self.watch = Watch()
         self.leader_up = True
@@ -131,7 +150,7 @@ class PresenceWorld:
         """It comes back, as a new process."""
         broker = self.brokers[node]
         if not broker.up and broker.member:
-            broker.up, broker.started, broker.errors = True, self.now, 0
+            broker.up, broker.started, broker.errors, broker.told = True, self.now, 0, self.now
             self._disturbed()
 
     def forget(self, node: str) -> None:
@@ -140,12 +159,19 @@ class PresenceWorld:
             self.brokers[node].member = False
             self._disturbed()
 
+    def check_health(self, node: str, strangers: int) -> None:
+        """So many connections to a node are no clients from now on."""
+        broker = self.brokers[node]
+        if broker.strangers != strangers:
+            broker.strangers = strangers
+            broker.unrest.append(self.now)
+
     def _tell(self, kind: EventKind, client: str, node: str, replica: int) -> None:
         broker, heard = self.brokers[node], self.replicas[replica]
         if not broker.up:
             return
         if not heard.up:
-            broker.errors += 1
+            broker.errors, broker.told = broker.errors + 1, self.now
             self._disturbed()
             return
         heard.queue.append(Event(kind, client, node, self.now + heard.skew))
@@ -218,6 +244,8 @@ class PresenceWorld:
         if self.hurt and any(r.up for r in self.replicas):
             self.suspicions += 1
             self.hurt = False
+            for broker in self.brokers.values():
+                broker.told = self.now
 
     def _look(self) -> None:
         if not self.leader_up:
@@ -317,10 +345,34 @@ class PresenceWorld:
         for client in {*self.sessions, *self.store}:
             if quiet and self.is_right(client):
                 self.wrong.pop(client, None)
+                self._silent.pop(client, None)
                 continue
             since = max(self.wrong.setdefault(client, self.now), self.healed_at)
-            if quiet and self.now - since > BOUND_MS:
+            if self._gives_no_sign(client):
+                self._silent[client] = self.now
+            told = max(since, self._silent.get(client, 0))
+            late = self.now - told > self._bound or self.now - since > self._bound + self._sweep
+            if quiet and late:
                 raise AssertionError(self.explain(client))
+
+    def _gives_no_sign(self, client: str) -> bool:
+        """Whether only the next sweep can find what is wrong with a client's record.
+
+        No hook failed, and mistakes on the same node cancel each other out, or are lost among
+        connections that are no clients and come and go.
+        """
+        record, since = self.store.get(client), self.wrong[client]
+        if record is not None and record.state is State.UNKNOWN:
+            return False
+        node = self.sessions.get(client) or (record.node if record else "")
+        broker = self.brokers[node]
+        if not broker.up or broker.told >= since - SKEW_MS:
+            return False
+        there = sum(at == node for at in self.sessions.values())
+        believed = sum(r.node == node and r.state is State.ONLINE for r in self.store.values())
+        changed = [at for at in broker.unrest if at > self.now - RESTLESS_MS]
+        restless = len(changed) > 1 or any(at > since - self._bound for at in changed)
+        return there == believed or restless
 
     def is_right(self, client: str) -> bool:
         """Whether a record says what is, or that nobody can know while that is so."""
@@ -329,7 +381,8 @@ class PresenceWorld:
             return node is None
         if record.state is State.UNKNOWN:
             lost = self.brokers[record.node]
-            return node is None and lost.member and not lost.up
+            nobody_can_be_asked = not any(broker.up for broker in self.brokers.values())
+            return node is None and not lost.up and (lost.member or nobody_can_be_asked)
         if record.state is State.ONLINE:
             return node == record.node
         return node is None

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from liveconnect.webhook.presence import (
     GRACE_MS,
     LOOK_MS,
@@ -54,6 +59,56 @@ def test_a_difference_counts_when_it_lasts() -> None:
     assert watch.decide(look(AT + 2 * LOOK_MS, connections=9)).lists == ()
     assert watch.decide(look(AT + 3 * LOOK_MS, connections=11)).lists == ()
     assert watch.decide(look(AT + 4 * LOOK_MS, connections=12)).lists == ("a",)
+
+
+def play(watch: Watch, at: int, differences: list[int]) -> list[int]:
+    """Look every other second; lists find nothing. Return which looks ordered one."""
+    read = []
+    for index, difference in enumerate(differences):
+        if watch.decide(look(at + index * LOOK_MS, BIG, BIG + difference)).lists:
+            watch.noted("a", at + index * LOOK_MS, repaired=0, left=Open())
+            read.append(index)
+    return read
+
+
+BIG = 40_000
+
+
+def test_what_a_list_explained_is_no_sign_and_excuses_none() -> None:
+    assert play(Watch(), AT, [0, 2, 2, 2, 2, 2]) == [0, 2]
+    assert play(Watch(), AT, [0, 2, 2, 2, 2, 3, 3]) == [0, 2, 6]
+    assert play(Watch(), AT, [0, 2, 2, 2, 2, 1, 1]) == [0, 2, 6]
+
+
+def test_what_differs_while_a_list_is_read_is_not_explained_by_it() -> None:
+    watch = Watch()
+    for step, more in enumerate((1, 2, 2)):
+        watch.decide(look(AT + step * LOOK_MS, BIG, BIG + more))
+    watch.noted("a", AT, repaired=0, left=Open())
+    assert watch.decide(look(AT + 3 * LOOK_MS, BIG, BIG + 2)).lists == ("a",)
+
+
+def test_differences_that_come_and_go_are_read_less_and_less_often() -> None:
+    read = play(Watch(), AT, [0, 0, 1, 1, 3, 3] * 30)
+    pauses = [after - before for before, after in pairwise(read)]
+    assert pauses[-1] >= BIG / 1000 / 2
+    assert len(read) <= 180 / (BIG / 1000 / 2) + 6
+
+
+@given(
+    before=st.lists(st.integers(-3, 3), max_size=60),
+    steady=st.integers(-3, 3),
+    more=st.integers(-3, 3).filter(bool),
+)
+def test_after_any_past_a_new_difference_is_a_sign_once_it_was_steady(
+    before: list[int], steady: int, more: int
+) -> None:
+    sweep, settling = BIG // 1000 // 2, 6
+    past = [*before, *[steady] * (sweep + settling)]
+    watch = Watch()
+    play(watch, AT, past)
+    read = play(watch, AT + len(past) * LOOK_MS, [steady + more] * 4)
+    assert read, "two looks, and the least time between two lists"
 
 
 def test_everything_is_read_from_time_to_time() -> None:
