@@ -117,7 +117,8 @@ class Device:
         """Say goodbye. The broker keeps the session for its expiry all the same."""
         self._stopped.set()
         self._client.disconnect()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     @property
     def listening(self) -> bool:
