@@ -92,7 +92,8 @@ def test_kubectl_speaks_of_liveconnect(api_server: ApiServer) -> None:
     for word in ("liveconnect", "lcc", "liveconnectclusters", "all", "messaging"):
         listed = api_server.kubectl("get", word, "-o", "wide")
         lines = [line for line in listed.splitlines() if line.startswith("NAME")]
-        assert any(line.split() == [*heads, "ENDPOINT", "VERSION", "SKEW", "MESSAGE"] for line in lines)
+        wide = [*heads, "ENDPOINT", "VERSION", "SKEW", "MESSAGE"]
+        assert any(line.split() == wide for line in lines)
 
 
 def test_an_object_that_nobody_looks_at_says_so(api_server: ApiServer) -> None:
