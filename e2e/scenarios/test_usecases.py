@@ -148,11 +148,12 @@ def backend(platform: Platform, http: _Counting, tmp_path: Path) -> Iterator[Bac
 def device(platform: Platform, issuer: Issuer) -> Iterator[MakeDevice]:
     """Makes devices with claims in their tokens, and stops them."""
     made: list[Device] = []
+    nobody = {"customer": "0"}
 
     def make(client_id: str, **claims: Any) -> Device:
         link = Link(*platform.phones, keepalive_seconds=10, backoff=Backoff(0.2, 2))
         # A new token for each connection.
-        made.append(Device(client_id, lambda: issuer.token(client_id, "0", **claims), link))
+        made.append(Device(client_id, lambda: issuer.token(client_id, **(nobody | claims)), link))
         return made[-1]
 
     yield make
