@@ -62,8 +62,8 @@ func New(conf *config.Config, node *cluster.Node, data string, log *slog.Logger)
 	if err := b.server.AddHook(&events{broker: b}, nil); err != nil {
 		return nil, err
 	}
-	store := &bolt.Options{Path: filepath.Join(data, "sessions.db"), Options: &bbolt.Options{Timeout: 5 * time.Second, NoSync: true}}
-	if err := b.server.AddHook(new(bolt.Hook), store); err != nil {
+	options := &bolt.Options{Path: filepath.Join(data, "sessions.db"), Options: &bbolt.Options{Timeout: 5 * time.Second, NoSync: true}}
+	if err := b.server.AddHook(store{new(bolt.Hook)}, options); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(b.mark()); err == nil {

@@ -14,8 +14,12 @@ from tests.contract.broker.node import Node, eventually
 from tests.contract.broker.test_contract import joined
 
 
-def connect(node: Node, client_id: str, *, seconds: int = 0) -> mqtt.Client:
+def connect(
+    node: Node, client_id: str, *, seconds: int = 0, got: list[bytes] | None = None
+) -> mqtt.Client:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
+    if got is not None:
+        client.on_message = lambda _c, _u, message: got.append(message.payload)
     client.username_pw_set("token")
     kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
     kept.SessionExpiryInterval = seconds
