@@ -15,7 +15,7 @@ from tests.contract.broker.test_contract import joined
 
 
 def connect(
-    node: Node, client_id: str, *, seconds: int = 0, got: list[bytes] | None = None
+    node: Node, client_id: str, *, seconds: int = 0, got: list[Any] | None = None
 ) -> mqtt.Client:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
     if got is not None:

@@ -22,7 +22,7 @@ def test_messages_of_stored_sessions_outlast_a_stop_of_all_nodes(pair: tuple[Nod
     for node in (a, b):
         node.start()
     eventually(lambda: all(len(n.members()) == 2 and all(n.members().values()) for n in (a, b)))
-    got: list[bytes] = []
+    got: list[object] = []
     back = connect(a, "away", seconds=600, got=got)
     eventually(lambda: len(got) == 20)
     back.loop_stop()
