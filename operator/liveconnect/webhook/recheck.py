@@ -129,7 +129,8 @@ class Recheck:
             noted = None
         if noted == _text(self._rules.templates):
             return
-        # With nothing noted everything is looked at: a new cluster has few sessions.
+        # With nothing noted everything is looked at; who is away, and may hold what it does by a
+        # rule in force, stays: on a new cluster these are its first stored sessions.
         self._earlier = None if noted is None else _templates(noted)
         self._due.set()
 
@@ -188,6 +189,8 @@ class Recheck:
     async def _suspects(self, address: str, node: str, narrowing: Narrowing) -> Sequence[Holding]:
         held: dict[str, Holding] = {}
         for one in await self._brokers.subscriptions(address, node):
+            if not one.is_online and narrowing.may_have_been_granted(one.topic):
+                continue
             if one.client_id not in held and narrowing.concerns(one.client_id, one.topic):
                 held[one.client_id] = one
         return tuple(held.values())

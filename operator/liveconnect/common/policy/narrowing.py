@@ -46,6 +46,18 @@ class Narrowing:
             return False
         return not any(_certainly(rule, client_id, levels) for rule in self._current)
 
+    def may_have_been_granted(self, topic: str) -> bool:
+        """Whether a rule in force grants this subscription to some client.
+
+        Only asked about who is not there to be judged, and only when the earlier rules are not
+        known: that alone is no reason to end a stored session with all its messages.
+        """
+        inner = inner_filter(topic)
+        if not self._unknown or inner is None:
+            return False
+        levels = inner.split("/")
+        return any(covers(_as_for_anybody(rule), levels) for rule in self._current)
+
 
 def _essence(rule: RuleTemplate) -> tuple[tuple[str, ...], frozenset[str]]:
     """Who gets what; a lower QoS takes no subscription away."""

@@ -94,6 +94,10 @@ class Tokens:
 class Marks:
     """Notes nothing."""
 
+    async def noted(self, _name: str) -> str | None:
+        """Nothing was."""
+        return None
+
     async def note(self, _name: str, _text: str) -> None:
         """Forget it."""
 
@@ -154,3 +158,12 @@ async def test_a_stored_session_ends_for_nobody_knows_its_next_token() -> None:
     assert not await recheck._round()
     assert broker.ended == [("phone", True)]
     assert broker.reauthorized == []
+
+
+async def test_on_a_new_cluster_no_stored_session_ends_for_want_of_a_note() -> None:
+    broker = OneBroker({"phone": {"orders/42/7"}, "spy": {"secrets/1"}}, online=False)
+    _, recheck = scene(broker)
+    await recheck._begin()
+    while not await recheck._round():
+        pass
+    assert broker.ended == [("spy", True)], "no rule in force grants this to anybody"

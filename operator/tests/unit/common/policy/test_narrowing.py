@@ -63,6 +63,16 @@ def test_when_nothing_is_known_of_before_everything_is_looked_at() -> None:
     assert not unknown.concerns("phone", "news/1")
 
 
+def test_without_a_withdrawn_rule_nobody_who_is_away_loses_what_a_rule_in_force_grants() -> None:
+    unknown = Narrowing(None, [NEWS, ORDERS])
+    assert unknown.may_have_been_granted("orders/42/7")
+    assert unknown.may_have_been_granted("news/1")
+    assert not unknown.may_have_been_granted("secrets/1")
+    assert not unknown.may_have_been_granted("$share/broken")
+    withdrawn = Narrowing([NEWS, ORDERS, rule("news/1", "subscribe")], [NEWS, ORDERS])
+    assert not withdrawn.may_have_been_granted("orders/42/7"), "something was withdrawn: as before"
+
+
 RULES = st.lists(
     st.tuples(FILTER, st.sampled_from([[], ["drivers"]])).map(
         lambda one: rule(one[0], "subscribe", groups=one[1])
