@@ -12,56 +12,31 @@ import asyncio
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-
-from liveconnect.common.mqttstream import Stream
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import SocketLike
+from liveconnect.common.mqttclient import StreamClient
 
 _AT_ONCE = 200
 _KEEPALIVE_SECONDS = 600
 
 
-class Device(mqtt.Client):
-    """One device; paho over a connection of the event loop."""
+class Device(StreamClient):
+    """One device."""
 
     def __init__(self, number: int, crowd: Crowd) -> None:
-        super().__init__(CallbackAPIVersion.VERSION2, f"c{number}", protocol=mqtt.MQTTv5)
-        self._stream = Stream(self._read_all)
+        super().__init__(f"c{number}")
         self._topic = f"clients/c{number}/inbox"
         self.subscribed = asyncio.get_running_loop().create_future()
         self.on_connect = self._subscribe
         self.on_subscribe = lambda *_: self.subscribed.set_result(None)
         self.on_message = lambda *_: crowd.note()
-        self.on_socket_register_write = self._write_soon
-
-    def _create_socket(self) -> SocketLike:
-        return self._stream
 
     def _subscribe(self, *_: object) -> None:
         self.subscribe(self._topic, 1)
 
-    def _write_soon(self, *_: object) -> None:
-        asyncio.get_running_loop().call_soon(self._write)
-
-    def _read_all(self) -> None:
-        unread = -1
-        while unread != self._stream.unread:
-            unread = self._stream.unread
-            self.loop_read()
-
-    def _write(self) -> None:
-        self.loop_write()
-        self._stream.flush()
-
     async def come(self, port: int) -> None:
         """Connect and subscribe."""
         loop = asyncio.get_running_loop()
-        await loop.create_connection(lambda: self._stream, "127.0.0.1", port)
+        await loop.create_connection(lambda: self.stream, "127.0.0.1", port)
         self.connect("127.0.0.1", port, _KEEPALIVE_SECONDS, clean_start=True)
         await self.subscribed
 

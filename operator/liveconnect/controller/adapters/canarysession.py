@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from liveconnect.api.operands import CANARY_TOPIC
 from liveconnect.common.logs import Redacted
-from liveconnect.common.mqttstream import Stream
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import SocketLike
+from liveconnect.common.mqttclient import StreamClient
 
 OPEN_SECONDS: Final = 6.0
 """From the first SYN to the SUBACK; VerneMQ gives a hook 5 s."""
@@ -30,22 +26,6 @@ _QOS: Final = 1
 
 class CanaryError(Exception):
     """A node does not let the canary in; the message says why."""
-
-
-class _Client(mqtt.Client):
-    """paho's client over a connection that exists already; it never reconnects."""
-
-    def __init__(self, client_id: str, stream: Stream) -> None:
-        super().__init__(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=mqtt.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        self._stream = stream
-
-    def _create_socket(self) -> SocketLike:
-        return self._stream
 
 
 class CanarySession:
@@ -60,15 +40,13 @@ class CanarySession:
         """
         self._loop = asyncio.get_running_loop()
         self._on_payload = on_payload
-        self._stream = Stream(self._on_readable)
         self._open: asyncio.Future[None] = self._loop.create_future()
-        self._client = _Client(client_id, self._stream)
+        self._client = StreamClient(client_id)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_publish = self._on_publish
         self._client.on_message = self._on_message
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_socket_register_write = self._on_write_wanted
         self.connected = False
         """Whether the node has answered a CONNECT: it has counted it."""
         self.acknowledged = False
@@ -89,7 +67,7 @@ class CanarySession:
         """
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                await self._loop.create_connection(lambda: self._stream, address, port)
+                await self._loop.create_connection(lambda: self._client.stream, address, port)
                 self._client.username_pw_set(token.reveal())
                 self._client.connect(address, port, _KEEPALIVE_SECONDS, clean_start=True)
                 await self._open
@@ -107,29 +85,15 @@ class CanarySession:
         """End it as MQTT wants it, if it still lives."""
         if self.fault is None:
             self._client.disconnect()
-            self._flush()
-        self._stream.close()
+            self._client.write_all()
+        self._client.stream.close()
 
     def _fail(self, why: str) -> None:
         self.fault = why
         if not self._open.done():
             self._open.set_exception(CanaryError(why))
 
-    # --- paho's and the stream's callbacks
-
-    def _on_write_wanted(self, _c: mqtt.Client, _u: Any, _s: Any) -> None:
-        self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._client.loop_write()
-        self._stream.flush()
-
-    def _on_readable(self) -> None:
-        unread = -1
-        # One call reads as many packets as paho thinks that there are, which is one.
-        while unread != self._stream.unread:
-            unread = self._stream.unread
-            self._client.loop_read()
+    # --- paho's callbacks
 
     def _on_connect(
         self, _c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Properties | None

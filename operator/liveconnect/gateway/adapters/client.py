@@ -9,19 +9,16 @@ The version is locked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
+from paho.mqtt.enums import MessageType, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from liveconnect.common.mqttstream import Stream
+from liveconnect.common.mqttclient import StreamClient
 from liveconnect.gateway.adapters.mqttproperties import mqtt_properties
 from liveconnect.gateway.messages import Message
-
-if TYPE_CHECKING:
-    from paho.mqtt.client import SocketLike
 
 _PACKET_ID_BYTES: Final = 2
 _FIRST_FAILURE: Final = 0x80
@@ -42,24 +39,17 @@ class Acknowledgements(Protocol):
         """Note any of the three with a failure: the end (MQTT 5, 4.3)."""
 
 
-class Client(mqtt.Client):
-    """One connection's client: never reconnects, keeps no message."""
+class Client(StreamClient):
+    """One connection's client: keeps no message."""
 
-    def __init__(self, client_id: str, stream: Stream, acknowledgements: Acknowledgements) -> None:
+    def __init__(self, client_id: str, acknowledgements: Acknowledgements) -> None:
         """Make a client.
 
         Args:
             client_id: the MQTT client id.
-            stream: its connection.
             acknowledgements: told of them.
         """
-        super().__init__(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=mqtt.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        self._stream = stream
+        super().__init__(client_id)
         self._acknowledgements = acknowledgements
 
     def next_packet_id(self) -> int:
@@ -95,9 +85,6 @@ class Client(mqtt.Client):
             self._send_pubrel(packet_id) is MQTTErrorCode.MQTT_ERR_SUCCESS
         )
 
-    def _create_socket(self) -> SocketLike:
-        return self._stream
-
     def _packet_queue(
         self,
         command: int,
@@ -109,7 +96,7 @@ class Client(mqtt.Client):
         if command not in _DIRECT:
             return super()._packet_queue(command, packet, mid, qos, info)
         try:
-            self._stream.send(packet)
+            self.stream.send(packet)
         except ConnectionResetError:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         self._call_socket_register_write()

@@ -22,7 +22,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from liveconnect.api.operands import ClientTls
 from liveconnect.common.logs import Redacted, get_logger
-from liveconnect.common.mqttstream import Stream
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
 from liveconnect.gateway.adapters.client import Client
 from liveconnect.gateway.adapters.clienttls import tls_context
@@ -113,15 +112,14 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._limits = BrokerLimits()
         self._connected: asyncio.Future[None] = self._loop.create_future()
-        self._stream = Stream(self._on_readable)
         self._client = self._make_client()
+        self._stream = self._client.stream
         self._ticker: asyncio.TimerHandle | None = None
 
     def _make_client(self) -> Client:
-        client = Client(self.client_id, self._stream, self)
+        client = Client(self.client_id, self)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_socket_register_write = self._on_write_wanted
         return client
 
     async def connect(
@@ -183,8 +181,7 @@ class Connection:
     def disconnect(self) -> None:
         """End the connection as MQTT wants it."""
         self._client.disconnect()
-        self._client.loop_write()
-        self._stream.flush()
+        self._client.write_all()
         self._end("disconnected")
 
     def abort(self, reason: str) -> None:
@@ -227,21 +224,7 @@ class Connection:
         """Note a refusal."""
         raise NotImplementedError
 
-    # --- paho's and the stream's callbacks
-
-    def _on_write_wanted(self, _c: mqtt.Client, _u: Any, _s: Any) -> None:
-        self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._client.loop_write()
-        self._stream.flush()
-
-    def _on_readable(self) -> None:
-        unread = -1
-        # One call reads as many packets as paho thinks that there are, which is one.
-        while unread != self._stream.unread:
-            unread = self._stream.unread
-            self._client.loop_read()
+    # --- paho's callbacks
 
     def _on_connect(
         self,
