@@ -110,6 +110,10 @@ class ControlPlaneProvider:
             f"--service-account-private-key-file={pki.path('sa.key')}",
             f"--root-ca-file={pki.path('ca.crt')}",
             "--leader-elect=false",
+            # One of these serves hundreds of tests: its default of 20 requests a second makes
+            # the later ones wait for pods, and for the events that say why there are none.
+            "--kube-api-qps=200",
+            "--kube-api-burst=400",
             "--bind-address=127.0.0.1",
             f"--secure-port={controllers}",
             f"--cert-dir={self._folder}/controllers",

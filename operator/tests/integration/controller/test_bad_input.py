@@ -352,7 +352,7 @@ def test_said_and_corrected(kube: Kube, eventually: Eventually, neighbour: Kube,
         return status == "False" and all(words in text for words in row.words)
 
     try:
-        eventually(said, within=25)
+        eventually(said, within=60)
     except AssertionError as error:
         raise AssertionError(f"{row.words} not in {message(kube, row.condition)}") from error
     goes_on(neighbour, eventually)
