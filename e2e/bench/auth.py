@@ -20,6 +20,7 @@ from e2e.bench.gobinary import built
 from e2e.bench.processes import answers, counter, free_port, running
 from e2e.bench.rounds import paired
 from e2e.bench.row import Measurement, Row
+from e2e.bench.store import store
 from e2e.bench.wrk import Load, Sent, send
 from e2e.kit.issuer import AUDIENCE, ISSUER, Issuer
 from e2e.providers.progress import say
@@ -30,8 +31,10 @@ CONNECTIONS = 64
 """Of the 100 that a VerneMQ node would open."""
 _ROUNDS = 7
 _SECONDS = 2
-_P99_ROUNDS = 3
+_P99_ROUNDS = 5
 _P99_BOUND_MS = 10.0
+_P99_PER_SECOND = 2000
+"""Sixty times LiveConnect's 2,000 connects a minute, on one core."""
 _TOKENS = 40_000
 """More than can be verified in a round."""
 _LEEWAY_SECONDS = 5
@@ -70,9 +73,9 @@ def _write_bodies(issuer: Issuer, count: int, path: Path) -> None:
         file.writelines(f"{_body(issuer, number)}\n" for number in range(count))
 
 
-def _ours(folder: Path, backends: Backends, key_set: Path) -> _Server:
-    config, store = folder / "auth.json", folder / "store-url"
-    store.write_text("redis://127.0.0.1:1/0")  # the hook that is measured does not touch it
+def _ours(folder: Path, backends: Backends, key_set: Path, address: str) -> _Server:
+    config, store_url = folder / "auth.json", folder / "store-url"
+    store_url.write_text(address)  # ready only when it has read who is revoked
     provider = JwtProvider(
         issuer=ISSUER,
         audiences=[AUDIENCE],
@@ -89,7 +92,7 @@ def _ours(folder: Path, backends: Backends, key_set: Path) -> _Server:
             publishers=[],
             readers=[],
             service_accounts=backends.verification,
-            presence_url_file=str(store),
+            presence_url_file=str(store_url),
             connects=Connects(per_second_per_node=1e9),  # the peer has no governor
         ).model_dump_json()
     )
@@ -121,9 +124,12 @@ def _serving(server: _Server, log: Path) -> Iterator[None]:
         yield
 
 
-def _round(server: _Server, bodies: Path, folder: Path, *, fresh: bool) -> Sent:
+def _round(
+    server: _Server, bodies: Path, folder: Path, *, fresh: bool, per_second: int = 0
+) -> Sent:
     """Start the server, which remembers nothing then, load it, and look at what it did."""
-    load = Load(server.url + _HOOK, _HEADERS, bodies, CONNECTIONS, _SECONDS)
+    pause = 1000 * CONNECTIONS // per_second if per_second else 0
+    load = Load(server.url + _HOOK, _HEADERS, bodies, CONNECTIONS, _SECONDS, pause_ms=pause)
     metrics = f"{server.url}/metrics"
     with _serving(server, folder / "server.log"):
         sent = send(load, folder)
@@ -143,10 +149,11 @@ def _prepared(*, fresh: bool) -> Iterator[tuple[Path, Path, _Server, _Server]]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         backends = stack.enter_context(Backends.serving(folder))
+        address = stack.enter_context(store(folder))
         issuer, key_set, bodies = Issuer.create(), folder / "jwks.json", folder / "bodies"
         key_set.write_text(issuer.key_set())
         _write_bodies(issuer, _TOKENS if fresh else 1, bodies)
-        yield folder, bodies, _ours(folder, backends, key_set), _peer(key_set)
+        yield folder, bodies, _ours(folder, backends, key_set, address), _peer(key_set)
 
 
 def _measure(*, fresh: bool) -> Measurement:
@@ -160,14 +167,21 @@ def _measure(*, fresh: bool) -> Measurement:
 
 
 def _measure_p99() -> Measurement:
+    rates: list[float] = []
     with _prepared(fresh=True) as (folder, bodies, ours, peer):
-        measured = paired(
-            lambda: _round(ours, bodies, folder, fresh=True).p99_ms,
-            lambda: _round(peer, bodies, folder, fresh=True).p99_ms,
-            rounds=_P99_ROUNDS,
-            unit="ms",
-        )
-    return Measurement(measured.value, _P99_BOUND_MS, f"Go: {measured.peer_value:.1f} ms")
+
+        def p99(server: _Server) -> float:
+            sent = _round(server, bodies, folder, fresh=True, per_second=_P99_PER_SECOND)
+            rates.append(sent.per_second)
+            return sent.p99_ms
+
+        measured = paired(lambda: p99(ours), lambda: p99(peer), rounds=_P99_ROUNDS, unit="ms")
+        saturated = [_round(server, bodies, folder, fresh=True).p99_ms for server in (ours, peer)]
+    note = (
+        f"Go: {measured.peer_value:.1f} ms; at {min(rates):,.0f} hooks/s or more; connections that "
+        f"never pause: {saturated[0]:.1f} ms, Go {saturated[1]:.1f} ms"
+    )
+    return Measurement(measured.value, _P99_BOUND_MS, note)
 
 
 FRESH = Row(
@@ -190,8 +204,8 @@ REPEAT = Row(
 
 P99 = Row(
     id="auth-p99-ms",
-    what=f"the slowest of a hundred hooks, {CONNECTIONS} connections that never pause, every "
-    "token fresh, one core",
+    what=f"the slowest of a hundred hooks while {_P99_PER_SECOND:,} come in a second by "
+    f"{CONNECTIONS} connections, every token fresh, one core",
     unit="ms",
     peer=f"the bound of {_P99_BOUND_MS:g} ms",
     goal=1.0,

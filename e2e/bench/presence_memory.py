@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -12,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from e2e.bench.processes import free_port, listens, running
 from e2e.bench.row import Measurement, Row
+from e2e.bench.store import store
 from e2e.providers.progress import say
 from liveconnect.webhook.adapters.presence_store import PresenceStore
 from liveconnect.webhook.adapters.presence_writer import write_events
@@ -64,8 +63,8 @@ async def _fill_plainly(connection: StoreConnection, batches: Sequence[Sequence[
     return (await _used(connection) - before) / _MIB
 
 
-async def _measure_both(port: int) -> tuple[float, float]:
-    connection = StoreConnection(StoreUrl.parse(f"redis://127.0.0.1:{port}"), "lc:bench/bench")
+async def _measure_both(address: str) -> tuple[float, float]:
+    connection = StoreConnection(StoreUrl.parse(address), "lc:bench/bench")
     try:
         batches = _batches()
         ours = await _fill(connection, batches)
@@ -79,14 +78,11 @@ async def _measure_both(port: int) -> tuple[float, float]:
 
 
 def _measure() -> Measurement:
-    program = shutil.which("valkey-server") or shutil.which("redis-server")
-    if program is None:
-        raise RuntimeError("valkey-server or redis-server is needed")
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        command = (program, "--port", str(port), "--bind", "127.0.0.1", "--save", "")
-        with running(command, lambda: listens(port), Path(folder) / "log"):
-            ours, plain = asyncio.run(_measure_both(port))
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        store(Path(folder)) as address,
+    ):
+        ours, plain = asyncio.run(_measure_both(address))
     return Measurement(ours, plain)
 
 

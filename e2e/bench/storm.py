@@ -24,6 +24,7 @@ from e2e.bench.gobinary import built
 from e2e.bench.processes import answers, free_port, listens, running
 from e2e.bench.rounds import paired
 from e2e.bench.row import Measurement, Row
+from e2e.bench.store import store
 from e2e.images.broker import broker_binary
 from e2e.kit.issuer import AUDIENCE, ISSUER, Issuer
 from e2e.providers.progress import say
@@ -69,21 +70,10 @@ def _world(devices: int) -> Iterator[_World]:
 
 
 @contextlib.contextmanager
-def _store(folder: Path) -> Iterator[str]:
-    port = free_port()
-    command = pinned(
-        other_core(), "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-        "--dir", str(folder),
-    )  # fmt: skip
-    with running(command, lambda: listens(port), folder / "store.log"):
-        yield f"redis://127.0.0.1:{port}/0"
-
-
-@contextlib.contextmanager
 def _auth_service(world: _World, connects: Connects) -> Iterator[str]:
     """The service with its store; where it listens."""
-    with _store(world.folder) as store:
-        (world.folder / "store-url").write_text(store)
+    with store(world.folder) as address:
+        (world.folder / "store-url").write_text(address)
         config = AuthConfig(
             cluster="bench/bench",
             providers=[

@@ -28,6 +28,8 @@ class Load:
     seconds: int
     whole: bool = False
     """Whether `bodies` is one body, lines and all."""
+    pause_ms: int = 0
+    """How long a connection pauses before each request, on average; 0 is never."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def send(load: Load, folder: Path) -> Sent:
         f"--duration={load.seconds}s", f"--timeout={_TIMEOUT_SECONDS}s", f"--script={_SCRIPT}",
         load.url,
         "--", str(headers), str(load.bodies), "whole" if load.whole else "lines",
+        str(load.pause_ms),
     )  # fmt: skip
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     summary = json.loads(output.rpartition("SUMMARY ")[2])

@@ -1,9 +1,16 @@
 -- wrk script: POSTs prepared bodies, each one once, or a single one again and again.
--- Arguments: a file of headers, a file of bodies, and how they are in it: "lines" or "whole".
+-- Arguments: a file of headers, a file of bodies, how they are in it ("lines" or "whole"), and for
+-- how long a connection pauses on average before each request (ms).
 
 local prepared, count, next_one = {}, 0, 0
 
 function init(arguments)
+  local pause = tonumber(arguments[4])
+  if pause > 0 then
+    math.randomseed(1)
+    -- Anything up to twice the pause: connections that keep in step would be bursts.
+    delay = function() return math.random(0, 2 * pause) end
+  end
   local headers = {}
   for line in io.lines(arguments[1]) do
     local name, value = line:match("^(%S+): (.*)$")

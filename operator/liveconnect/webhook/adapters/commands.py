@@ -14,3 +14,10 @@ class Commands(Protocol):
         Raises:
             StoreUnavailableError: one of them failed; others may have been run.
         """
+
+    async def written(self, *commands: tuple[Any, ...]) -> None:
+        """Run commands whose answers nobody wants; no argument of theirs is bytes.
+
+        Raises:
+            StoreUnavailableError: one of them failed; others may have been run.
+        """

@@ -40,7 +40,9 @@ class GroupIndex:
         if not kept:
             return [("DEL", own)]
         shard = self._keys.shard(client_id)
-        commands: list[_Command] = [("SET", own, msgspec.json.encode(kept), "EX", _KEPT_SECONDS)]
+        commands: list[_Command] = [
+            ("SET", own, msgspec.json.encode(kept).decode(), "EX", _KEPT_SECONDS)
+        ]
         for group in kept:
             key = self._keys.group(shard, _digest(group))
             commands += [("ZADD", key, 0, client_id), ("EXPIRE", key, _KEPT_SECONDS)]

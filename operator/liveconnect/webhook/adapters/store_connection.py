@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
@@ -28,6 +29,22 @@ _FAILURES: Final = (RedisError, RedisClusterException, OSError)
 
 class StoreUnavailableError(Exception):
     """The store cannot be asked; the message says why, without the URL and its password."""
+
+
+class Script:
+    """A Lua script and its digest, by which the store knows it after the first time."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_RUN: Final = Script("""
+for index, command in ipairs(cmsgpack.unpack(ARGV[1])) do
+  redis.call(command[1], KEYS[index], unpack(command, 2))
+end
+""")
+"""KEYS: one for each command. ARGV: the commands without them, as a MessagePack list of lists."""
 
 
 class StoreConnection:
@@ -72,6 +89,24 @@ class StoreConnection:
                 answers: list[Any] = await pipeline.execute()
                 return answers
 
+    async def written(self, *commands: tuple[Any, ...]) -> None:
+        """Run commands whose answers nobody wants; a fifth of the work of `pipelined`.
+
+        Args:
+            commands: name, key and further arguments of each; no argument is bytes.
+
+        Raises:
+            StoreUnavailableError: one of them failed; others may have been run.
+        """
+        shards: dict[str, list[tuple[Any, ...]]] = {}
+        for command in commands:
+            shards.setdefault(command[1].partition("}")[0], []).append(command)
+        for group in shards.values():
+            texts = [(command[0], *map(str, command[2:])) for command in group]
+            await self.run_script(
+                _RUN, [command[1] for command in group], msgspec.msgpack.encode(texts)
+            )
+
     async def run_script(self, script: Script, keys: list[str], *arguments: Any) -> Any:
         """Run a script; all keys are of one shard.
 
@@ -110,14 +145,6 @@ def _reason(error: Exception) -> str:
     """What went wrong: the server's own words, which never quote a password; otherwise the kind."""
     name = type(error).__name__
     return f"{name}: {error!s:.200}" if isinstance(error, ResponseError) else name
-
-
-class Script:
-    """A Lua script and its digest, by which the store knows it after the first time."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _connect(url: StoreUrl, ca_file: str | None) -> tuple[Any, list[Any]]:

@@ -66,7 +66,7 @@ async def everything_works(connection: StoreConnection) -> None:
     assert sorted(found) == names
     groups = GroupIndex(connection, connection.keys)
     noted = [command for name in names for command in groups.note(name, {"drivers"})]
-    await connection.pipelined(*noted, *groups.note(names[7], set()))
+    await connection.written(*noted, *groups.note(names[7], set()))
     found, place = [], None
     while True:
         page = await directory.members("drivers", "phone-", place, 7)

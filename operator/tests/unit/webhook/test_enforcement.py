@@ -18,14 +18,17 @@ class Store:
     def __init__(self) -> None:
         self.away = True
         self.commands: list[tuple[Any, ...]] = []
-        self.written = asyncio.Event()
+        self.reached = asyncio.Event()
 
     async def pipelined(self, *commands: tuple[Any, ...]) -> list[Any]:
         if self.away:
             raise StoreUnavailableError("away")
         self.commands += commands
-        self.written.set()
+        self.reached.set()
         return [[] for _ in commands]
+
+    async def written(self, *commands: tuple[Any, ...]) -> None:
+        await self.pipelined(*commands)
 
 
 async def test_it_is_ready_when_it_knows_the_list_or_cannot_for_a_while() -> None:
@@ -53,7 +56,7 @@ async def test_the_index_is_written_when_the_store_is_back() -> None:
     assert store.commands == []
     store.away = False
     async with asyncio.timeout(5):
-        await store.written.wait()
+        await store.reached.wait()
     task.cancel()
     written = {command[2] for command in store.commands if command[0] == "SET"}
     assert written == {f"phone-{number}" for number in range(20, 30)}, "the newest"
