@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
+from liveconnect.common.tallies import Durations, Tally
 from liveconnect.gateway.outbox import (
     KeyReusedError,
     OutboxFailedError,
@@ -23,22 +23,24 @@ from liveconnect.gateway.publishing import (
     ShareError,
 )
 
-PUBLISHES: Final = Counter(
-    "liveconnect_gateway_publishes_total",
+PUBLISHES: Final = Tally(
+    "liveconnect_gateway_publishes",
     "Messages that callers were allowed to publish, by QoS and what became of them.",
-    ["qos", "outcome"],
+    ("qos", "outcome"),
 )
 REFUSALS: Final = Counter(
     "liveconnect_gateway_refused_requests_total",
     "Requests that were refused before anything was published, by HTTP status.",
     ["status"],
 )
-SECONDS: Final = Histogram(
+SECONDS: Final = Durations(
     "liveconnect_gateway_publish_duration_seconds",
     "From the request's last byte to the answer, of what was acknowledged (QoS 0: sent).",
-    ["qos"],
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    "qos",
+    (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+REGISTRY.register(PUBLISHES)
+REGISTRY.register(SECONDS)
 CONNECTS: Final = Counter(
     "liveconnect_gateway_connects_total",
     "Attempts to connect to the publisher pool, by outcome (ok, failed).",
@@ -96,22 +98,21 @@ _OUTCOMES: Final[dict[type[PublishError], str]] = {
     KeyReusedError: "key-reused",
 }
 
-_publishes = lru_cache(maxsize=64)(PUBLISHES.labels)
-_seconds = lru_cache(maxsize=8)(SECONDS.labels)
+_QOS: Final = ("0", "1", "2")
 
 
 def published(qos: int, receipt: Receipt, seconds: float) -> None:
     """Count a message for which there is a receipt."""
     if receipt is Receipt.STORED:
-        _publishes(qos, "stored").inc()
+        PUBLISHES.count(_QOS[qos], "stored")
         return
-    _publishes(qos, "ok").inc()
-    _seconds(qos).observe(seconds)
+    PUBLISHES.count(_QOS[qos], "ok")
+    SECONDS.observe(_QOS[qos], seconds)
 
 
 def published_one(qos: int, receipt: Receipt) -> None:
     """Count a message of a batch, or a request, for which there is a receipt."""
-    _publishes(qos, "stored" if receipt is Receipt.STORED else "ok").inc()
+    PUBLISHES.count(_QOS[qos], "stored" if receipt is Receipt.STORED else "ok")
 
 
 def delivered_from_outbox(qos: int) -> None:
@@ -121,7 +122,7 @@ def delivered_from_outbox(qos: int) -> None:
 
 def not_published(qos: int, error: PublishError) -> None:
     """Count a message that was not acknowledged."""
-    _publishes(qos, _OUTCOMES.get(type(error), "failed")).inc()
+    PUBLISHES.count(_QOS[qos], _OUTCOMES.get(type(error), "failed"))
 
 
 def refused(status: int) -> None:

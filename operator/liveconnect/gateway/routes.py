@@ -158,10 +158,14 @@ class Routes:
 
     def _publish(self, subject: str, request: Request, address: Address | None) -> Answer:
         began = time.perf_counter()
-        publication = _counted(self._reader.read, request, address)
-        message = _counted(self._admission.admit, subject, publication)
-        _counted(self._admission.take_quota, subject, 1)
-        claim = _counted(claim_of, subject, request.headers, message)
+        try:
+            publication = self._reader.read(request, address)
+            message = self._admission.admit(subject, publication)
+            self._admission.take_quota(subject, 1)
+            claim = claim_of(subject, request.headers, message)
+        except Problem as problem:
+            metrics.refused(problem.status)
+            raise
         if publication.delivery is Delivery.ONLINE_ONLY:
             return self._publish_online_only(publication, subject, claim, began)
         return self._send(message, subject, claim, began)

@@ -283,6 +283,9 @@ class Session(Connection):
         self._waiting_bytes = 0
         self._by_caller: dict[str, int] = {}
         self._patient: deque[asyncio.Future[None]] = deque()
+        self._sent: asyncio.Future[Receipt] = self._loop.create_future()
+        """What all messages of QoS 0 that were sent have come to."""
+        self._sent.set_result(Receipt.SENT)
 
     async def hear(self, topic_filter: str) -> None:
         """Subscribe to answers.
@@ -374,15 +377,14 @@ class Session(Connection):
         size = len(message.payload)
         if not self._stream.writable or self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise BusyError("the broker does not keep up")
-        done: asyncio.Future[Receipt] = self._loop.create_future()
         if message.qos == 0:
             if not self._client.send(message, 0):
                 raise LinkDownError("the connection broke", sent=False)
-            done.set_result(Receipt.SENT)
-            return done
+            return self._sent
         if self.waiting >= self._window:
             raise BusyError(f"{self._window} messages wait for the broker already")
         self._check_share(caller)
+        done: asyncio.Future[Receipt] = self._loop.create_future()
         one = Waiting(message, caller, done)
         self._waiting_bytes += size
         self._by_caller[caller] = self._by_caller.get(caller, 0) + 1

@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Iterable
 from typing import Final
 
+from liveconnect.common.topics import MAX_TOPIC_BYTES
 from liveconnect.gateway.messages.fault import FaultKind, MessageError
 from liveconnect.gateway.messages.message import Message
 from liveconnect.gateway.messages.publication import Delivery
@@ -16,6 +17,8 @@ _MOST_SECONDS: Final = 2**32 - 1
 _MOST_PROPERTIES: Final = 64
 _MOST_PROPERTY_BYTES: Final = 16 * 1024
 _MOST_CORRELATION_BYTES: Final = 1024
+_LONGEST_REST: Final = MAX_TOPIC_BYTES + 8
+"""More than anything else of a message without properties can take."""
 _DELIVERIES: Final = {delivery.value: delivery for delivery in Delivery}
 
 
@@ -87,6 +90,8 @@ def check_correlation(text: str) -> bytes:
 
 def check_length(message: Message, most: int) -> Message:
     """Return a message that the brokers take, topic and properties included."""
+    if message.properties is None and len(message.payload) + _LONGEST_REST <= most:
+        return message
     size = message.packet_bytes
     if size > most:
         detail = f"{size} bytes with topic and properties, at most {most}"

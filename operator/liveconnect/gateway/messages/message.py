@@ -12,7 +12,7 @@ _LENGTH_BYTES: Final = 2
 _PACKET_ID_BYTES: Final = 2
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """A message that a broker will take: its parts are checked."""
 
     topic: str

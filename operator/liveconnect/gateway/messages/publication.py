@@ -18,7 +18,7 @@ class Delivery(Enum):
     """Only while the client that it is for is connected."""
 
 
-class Publication(msgspec.Struct, frozen=True):
+class Publication(msgspec.Struct, frozen=True, gc=False):
     """A message and how it is to be delivered."""
 
     message: Message
