@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import random
 import threading
 from collections import Counter
@@ -28,9 +27,7 @@ from tests.integration.gateway.world import (
 )
 from tests.integration.webhook.world import Answer, JwksServer, Keys, eventually, free_port
 
-MESSAGES = int(os.environ.get("KILL_MESSAGES", "1500"))
-KILLS = int(os.environ.get("KILLS", "4"))
-"""`KILL_MESSAGES=20000 KILLS=10` for the whole form."""
+MESSAGES, KILLS = 20_000, 10
 WORKERS = 8
 BODY: dict[str, Any] = {"topic": "orders/1", "payload": "x"}
 
