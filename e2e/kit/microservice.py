@@ -105,6 +105,11 @@ class Microservice:
         path = f"/v1/clients/{quote(client_id, safe='')}"
         return _request(self._auth.address, "GET", path, token or self.token)
 
+    def revoke(self, order: dict[str, str], token: str | None) -> Answer:
+        """Order a revocation from the auth service, with any token."""
+        body = json.dumps(order)
+        return _request(self._auth.address, "POST", "/v1/revocations", token, body)
+
 
 def _request(  # noqa: PLR0913 - an HTTP request
     address: Address,
