@@ -152,9 +152,12 @@ class OutboxFile:
         self._write("DELETE FROM messages WHERE seq = ?", seq)
 
     def claim(self, claim: Claim, seq: int, expires: int) -> None:
-        """Note that a key is used for a message."""
+        """Note that a key is used for a message.
+
+        One that has expired may still be there, and would fail everybody's commit.
+        """
         self._write(
-            "INSERT INTO keys VALUES (?, ?, ?, ?, ?, NULL)",
+            "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL)",
             claim.caller, claim.key, claim.fingerprint, seq, expires,
         )  # fmt: skip
 
