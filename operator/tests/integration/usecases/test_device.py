@@ -96,6 +96,21 @@ def test_every_connection_has_a_new_token_and_pauses_grow(own_broker: Broker) ->
         own_broker.stop()
 
 
+async def test_what_it_asks_of_the_broker() -> None:
+    """CONNECT of MQTT 5: a short keep-alive, no clean start, and a session that is kept."""
+    async with ScriptedBroker().running() as broker:
+        link = Link("127.0.0.1", broker.port, keepalive_seconds=25, session_expiry_seconds=3600)
+        phone = Device("asks-1", lambda: "token-1", link)
+        phone.start()
+        await asyncio.to_thread(eventually, lambda: phone.listening)
+        await asyncio.to_thread(phone.stop)
+    _, _, connect = broker.packets[0].partition(b"\x00\x04MQTT\x05")
+    flags, keepalive = connect[0], int.from_bytes(connect[1:3], "big")
+    assert (flags & 0x02, keepalive) == (0, 25)
+    assert b"\x11" + (3600).to_bytes(4, "big") in connect, "session expiry interval"
+    assert connect.endswith(b"\x00\x06asks-1\x00\x07token-1")
+
+
 async def test_a_refusal_is_no_reason_to_hurry() -> None:
     """Who is refused comes again, ever more rarely, and can be stopped."""
     async with ScriptedBroker(connack=b"\x20\x03\x00\x86\x00").running() as broker:

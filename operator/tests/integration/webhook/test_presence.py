@@ -76,11 +76,12 @@ def test_who_may_ask(world: World) -> None:
     assert world.service.client("never-seen", world.backend(READER)).status == 404
 
 
-def test_the_store_may_be_away_and_nobody_waits_for_it(own_world: World) -> None:
+@pytest.mark.parametrize("slow", [False, True], ids=["gone", "silent"])
+def test_the_store_may_be_away_and_nobody_waits_for_it(own_world: World, slow: bool) -> None:
     world = own_world
     world.service.presence("on_register", "p", "a")
     becomes(world, "p", ("online", "a"))
-    world.redis.stop()
+    (world.redis.pause if slow else world.redis.stop)()
     began = time.monotonic()
     for number in range(50):
         assert world.service.connect(world.device())["result"] == "ok"
@@ -89,7 +90,7 @@ def test_the_store_may_be_away_and_nobody_waits_for_it(own_world: World) -> None
     assert time.monotonic() - began < 5
     assert world.service.client("p", world.backend(READER)).status == 503
     assert world.service.request("GET", "/readyz").status == 200
-    world.redis.start()
+    (world.redis.resume if slow else world.redis.start)()
     becomes(world, "p", ("offline", "a"))
     becomes(world, "q49", ("online", "a"))
 

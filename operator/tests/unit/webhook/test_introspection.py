@@ -94,6 +94,13 @@ def test_a_good_answer_says_who_it_is() -> None:
     assert verified.expires_at == NOW + 600
 
 
+def test_subject_and_groups_may_have_other_names() -> None:
+    named = provider(subject_claim="customer", groups_claim="roles")
+    verified = judge(named, {**GOOD, "customer": "7", "roles": ["gold"]}, NOW)
+    assert isinstance(verified, Verified)
+    assert (verified.subject, verified.groups) == ("7", frozenset({"gold"}))
+
+
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.none() | st.integers() | st.text()))
 def test_no_strange_answer_crashes_or_opens(answer: dict[str, Any]) -> None:
     assert isinstance(judge(provider(), answer, NOW), TokenFault)
