@@ -216,6 +216,36 @@ def test_new_token_is_used_before_the_old_one_expires(own_world: World) -> None:
     )
 
 
+def test_outbox_takes_a_new_token_and_keeps_its_promises(own_world: World) -> None:
+    """It has one client id, and so no second connection meanwhile: messages wait for a moment."""
+    world, token = own_world, own_world.token()
+    now = int(time.time())
+    world.own_token(iat=now - 74, exp=now + 26)
+    world.broker.stop()
+    eventually(lambda: not world.gateway.linked())
+
+    def connects() -> int:
+        return sum(line["message"] == "outbox connected" for line in world.gateway.logs())
+
+    before = connects()
+    world.broker.start()
+    eventually(lambda: connects() == before + 1)
+    world.own_token()
+    subscriber, sent = Subscriber(world.broker.port), list[str]()
+
+    def replaced() -> bool:
+        sent.append(f"key-{len(sent)}")
+        body = {**BODY, "payload": sent[-1], "qos": 2}
+        assert world.gateway.post(body, token, Idempotency_Key=sent[-1]).status in {200, 202}
+        return connects() == before + 2
+
+    eventually(replaced, within=20)
+    replaced()
+    assert [subscriber.next().payload.decode() for _ in sent] == sent
+    assert subscriber.drain() == []
+    subscriber.stop()
+
+
 def test_drain_finishes_what_is_under_way(own_world: World) -> None:
     world = own_world
     token = world.token()
