@@ -193,15 +193,23 @@ class World:
             mesh=self.mesh,
         )
 
-    def step(self) -> Plan:
-        """One pass of the operator, then one second of the world."""
+    def step(self, *, killed_after: int | None = None) -> Plan:
+        """One pass of the operator, then one second of the world.
+
+        Args:
+            killed_after: so many actions are done; then the process ends, with all that it knew and
+                before it has written the status. None: it goes through.
+        """
         made = plan(self.cluster, SETTINGS, CREDENTIALS, {}, self.observe(), self.now)
         self.plan, self.memory = made, made.memory
         self.listen(made)
-        self.status = made.status.model_dump(mode="json")
-        for action in made.actions:
+        for action in made.actions[:killed_after]:
             self.log.append(action)
             self.act(action)
+        if killed_after is None:
+            self.status = made.status.model_dump(mode="json")
+        else:
+            self.memory = Memory()
         self.now += timedelta(seconds=1)
         if self.mesh is not None:
             self.mesh = self.tried(made.targets)
