@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from liveconnect.api.v1alpha1 import DrainStatus
 from liveconnect.controller.model.actions import (
     Delete,
     DisconnectClients,
@@ -14,6 +15,7 @@ from liveconnect.controller.model.actions import (
     JoinNode,
 )
 from liveconnect.controller.model.observed import Memory, Pool
+from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import SETTLE
 from tests.unit.planner.simulation import Disk, World, parse
 
@@ -164,6 +166,28 @@ def test_a_share_is_of_the_pools_clients() -> None:
         "purpose": "Leave",
         "sessionsLeft": 30,
     }
+
+
+def test_the_status_and_the_events_tell_how_far_a_drain_is() -> None:
+    budget = {"maxClients": 10, "per": "60s", "drainTimeout": "10m"}
+    world = settled(3, **budget)
+    world.connections = {"demo-subscriber-2": 40}
+    world.queues = {"demo-subscriber-2": 70}
+    world.cluster = parse({"replicas": 2, "disruption": budget}, generation=2)
+    begun = world.now
+    events = [event for _ in range(40) for event in world.step().events]
+    told = DrainStatus.model_validate(world.status["drain"])
+    assert (told.node, told.purpose) == ("demo-subscriber-2", "Leave")
+    assert (told.sessionsLeft, told.queuesLeft) == (30, 70)
+    assert told.since - begun < timedelta(seconds=3)
+    # Ten in the 37 s since they were moved; 30 more at this rate.
+    assert told.rate == "16/min"
+    assert told.eta is not None
+    assert timedelta(seconds=100) < told.eta - world.now < timedelta(seconds=125)
+    said = [e.message for e in events if e.reason == Reason.LEAVING]
+    assert said == ["demo-subscriber-2 takes no new clients and will leave"]
+    progress = condition(world, "Progressing")["message"]
+    assert progress == "demo-subscriber-2 leaves the cluster: 30 clients and 70 queues left"
 
 
 def test_a_drain_ends_when_its_time_is_over() -> None:
