@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -102,6 +103,10 @@ class Node:
         code = self._process.wait(10)
         self._process = None
         return code
+
+    def lose_disk(self) -> None:
+        """Empty the disk of a node that does not run."""
+        shutil.rmtree(self._folder / "data")
 
     def exited(self) -> bool:
         """Whether it ended by itself."""

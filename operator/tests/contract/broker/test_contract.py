@@ -55,9 +55,9 @@ class Client:
         eventually(lambda: len(self.granted) == len(filters))
         return self.granted
 
-    def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+    def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
         """PUBLISH and wait for the acknowledgement."""
-        self._mqtt.publish(topic, payload, qos).wait_for_publish(5)
+        self._mqtt.publish(topic, payload, qos, retain).wait_for_publish(5)
 
     def close(self) -> None:
         """DISCONNECT."""

@@ -8,6 +8,7 @@ import pytest
 
 from hack.golden import SAMPLES, rendered, sample_cluster
 from liveconnect.api.v1alpha1 import OPERATOR_OWNED_CONFIG
+from liveconnect.api.v1alpha1.podtemplate import LocalObjectReference
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.rendering.configuration import DEFAULT_OPTIONS
 
@@ -49,3 +50,17 @@ def test_every_rendered_key_is_either_the_operators_or_a_default(sample: Path) -
         assert len(keys) == len(set(keys))
         free = {k for k in keys if not k.startswith(OPERATOR_OWNED_CONFIG)}
         assert free <= DEFAULT_OPTIONS.keys() | given.keys()
+
+
+@each
+def test_an_image_by_digest_and_pull_secrets_reach_the_pods(sample: Path) -> None:
+    cluster = sample_cluster(sample)
+    image = "registry.example/vernemq@sha256:" + "0" * 64
+    secrets = [LocalObjectReference(name="registry")]
+    broker = cluster.spec.broker.model_copy(update={"image": image, "imagePullSecrets": secrets})
+    spec = cluster.spec.model_copy(update={"broker": broker})
+    for manifest in workloads(rendered(cluster.model_copy(update={"spec": spec}))):
+        pod = manifest["spec"]["template"]["spec"]
+        assert pod["imagePullSecrets"] == [{"name": "registry"}]
+        for container in pod["containers"]:
+            assert (container["image"] == image) is (container["name"] == "vernemq")
