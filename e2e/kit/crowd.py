@@ -59,6 +59,10 @@ class Crowd:
 
         self._each(come)
 
+    def connected(self) -> int:
+        """How many of them are connected now."""
+        return sum(phone.connected() for phone in self._phones.values())
+
     def leave(self) -> None:
         """All say goodbye; their sessions stay."""
         self._each(lambda turn: turn[1][1].disconnect())

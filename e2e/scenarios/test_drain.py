@@ -7,12 +7,14 @@ import json
 import uuid
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 
 from e2e.kit.cluster import Cluster, KubectlError, Manifest, condition
 from e2e.kit.crowd import Crowd
 from e2e.kit.eventually import eventually
+from e2e.kit.install import NAMESPACE
 from e2e.kit.issuer import Issuer
 from e2e.kit.loadbalancer import door
 from e2e.kit.microservice import Microservice
@@ -24,6 +26,8 @@ from e2e.kit.samples import KIND
 pytestmark = pytest.mark.e2e
 _PHONES = 60
 _EACH = 5
+#: Who is away while the pool shrinks: 5,000 messages wait for them.
+_AWAY = 1000
 
 
 @contextlib.contextmanager
@@ -79,13 +83,14 @@ def test_a_change_rolls_one_node_at_a_time_and_loses_nothing(
     assert any("vernemq.conf: topic_max_depth" in m for m in messages), messages
 
 
+@pytest.mark.timeout(600, func_only=True)
 def test_a_scale_down_loses_no_message_of_an_offline_client(
     cluster: Cluster, issuer: Issuer, quickstart: Manifest, orders: Microservice
 ) -> None:
     name = quickstart["metadata"]["name"]
     cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 3}}})
     wait_ready(cluster, name, within=240)
-    crowd = Crowd(f"down-{uuid.uuid4().hex[:5]}", _PHONES, issuer)
+    crowd = Crowd(f"down-{uuid.uuid4().hex[:5]}", _AWAY, issuer)
     with _doors(cluster, [f"{name}-subscriber-{n}" for n in range(3)]) as doors:
         crowd.connect(doors)
     crowd.leave()
@@ -102,7 +107,79 @@ def test_a_scale_down_loses_no_message_of_an_offline_client(
         crowd.connect(doors)
         delivery = crowd.delivery(within=60)
     crowd.leave()
-    assert (delivery.accepted, delivery.lost) == (_PHONES * _EACH, 0)
+    assert (delivery.accepted, delivery.lost) == (_AWAY * _EACH, 0)
+
+
+@pytest.mark.timeout(600, func_only=True)
+def test_an_operator_that_is_killed_at_every_step_ends_a_leave_all_the_same(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest, orders: Microservice
+) -> None:
+    name = quickstart["metadata"]["name"]
+    leaving = f"{name}-subscriber-2"
+    budget = {"maxClients": 20, "per": "5s"}
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 3, "disruption": budget}}})
+    wait_ready(cluster, name, within=240)
+    run = uuid.uuid4().hex[:5]
+    away, here = Crowd(f"away-{run}", 20, issuer), Crowd(f"here-{run}", _PHONES, issuer)
+    with _doors(cluster, [leaving]) as doors:
+        away.connect(doors)
+        away.leave()
+        away.send(orders, _EACH)
+        here.connect(doors)
+        cluster.patch(KIND, name, {"spec": {"subscribers": {"replicas": 2}}})
+        killed: list[Step] = []
+
+        def gone() -> bool:
+            step = _step(cluster, name, leaving, here.connected())
+            if step not in killed:
+                killed.append(step)
+                _kill_operators(cluster)
+            return not step.volume
+
+        # Each time another process has to wait until the lease of the one before runs out.
+        eventually(gone, within=400, every=0.2, what="the third node left and its volume went")
+    wait_ready(cluster, name, within=120)
+    print(*killed, sep="\n")
+    assert {step.noted for step in killed} == {True, False}
+    assert {step.clients for step in killed} == {"all", "some", "none"}
+    assert {step.pods for step in killed} == {2, 3}
+    assert {n["members"] for n in cluster.existing(KIND, name)["status"]["nodes"]} == {4}
+    with _doors(cluster, [f"{name}-subscriber-{n}" for n in range(2)]) as doors:
+        away.connect(doors)
+        delivery = away.delivery(within=60)
+    away.leave()
+    here.leave()
+    assert (delivery.accepted, delivery.lost) == (20 * _EACH, 0)
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": None}}})
+
+
+class Step(NamedTuple):
+    """How far a leave is, seen from outside."""
+
+    noted: bool
+    """Whether it is written down."""
+    ready: bool
+    """Whether the node takes new clients."""
+    clients: str
+    pods: int
+    volume: bool
+
+
+def _step(cluster: Cluster, name: str, leaving: str, connected: int) -> Step:
+    pool = cluster.existing("statefulset", f"{name}-subscriber")
+    notes = pool["metadata"].get("annotations") or {}
+    ready = condition(cluster.get("pod", leaving), "Ready").get("status") == "True"
+    clients = {_PHONES: "all", 0: "none"}.get(connected, "some")
+    volume = cluster.get("pvc", f"data-{leaving}") is not None
+    return Step("liveconnect.io/leaving" in notes, ready, clients, pool["spec"]["replicas"], volume)
+
+
+def _kill_operators(cluster: Cluster) -> None:
+    selector = "app.kubernetes.io/name=liveconnect-operator"
+    cluster.kubectl(
+        "delete", "pods", "-n", NAMESPACE, "-l", selector, "--grace-period=0", "--force",
+        "--wait=false",
+    )  # fmt: skip
 
 
 def test_clients_of_a_leaving_node_are_moved_in_batches(

@@ -80,6 +80,36 @@ def test_restarted_subscriber_comes_back_as_itself(cluster: Cluster, quickstart:
     wait_ready(cluster, name, within=60)
 
 
+def test_a_node_whose_disk_is_lost_is_taken_in_again(
+    cluster: Cluster, quickstart: Manifest
+) -> None:
+    name = quickstart["metadata"]["name"]
+    wait_ready(cluster, name, within=60)
+    pod = f"{name}-subscriber-1"
+    before = _uid(cluster, "pod", pod)
+    claim = _uid(cluster, "pvc", f"data-{pod}")
+    cluster.delete("pvc", f"data-{pod}")
+    cluster.delete("pod", pod, extra=["--grace-period=0", "--force"])
+    eventually(
+        lambda: (
+            _uid(cluster, "pvc", f"data-{pod}") not in {claim, ""}
+            and _uid(cluster, "pod", pod) not in {before, ""}
+        ),
+        within=90,
+        every=1,
+        what=f"{pod} on another volume",
+    )
+    body = wait_ready(cluster, name, within=120)
+    key = api_key(cluster, name)
+    for other in sorted(_pods(name)):
+        assert members(cluster, other, key) == _pods(name), other
+    assert {n["members"] for n in body["status"]["nodes"]} == {4}
+
+
+def _uid(cluster: Cluster, kind: str, name: str) -> str:
+    return str((cluster.get(kind, name) or {"metadata": {"uid": ""}})["metadata"]["uid"])
+
+
 def test_a_node_that_is_deleted_while_it_starts_does_not_sit_out_its_grace_period(
     cluster: Cluster, quickstart: Manifest
 ) -> None:

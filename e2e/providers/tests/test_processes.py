@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from e2e.providers.local import cgroups
+from e2e.providers.local.provider import LocalProvider
 from e2e.providers.pki import Pki
 from e2e.providers.processes import Processes
+from e2e.providers.progress import StepError
 
 
 def test_a_process_is_started_once_and_ended(tmp_path: Path) -> None:
@@ -70,3 +73,15 @@ def test_certificates_are_made_once(tmp_path: Path) -> None:
     Pki(tmp_path).issue("admin", "admin")
     assert (tmp_path / "admin.crt").read_bytes() == before
     assert (tmp_path / "admin.key").stat().st_mode & 0o077 == 0
+
+
+def test_without_root_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(StepError, match="needs root on Linux; with Docker and kind installed"):
+        LocalProvider("nobody").create()
+
+
+def test_elsewhere_than_on_linux_it_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(StepError, match="needs root on Linux"):
+        LocalProvider("nobody").create()
