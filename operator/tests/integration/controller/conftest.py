@@ -48,17 +48,19 @@ class Operator:
                 [sys.executable, "-m", "liveconnect.controller"], env=env, stdout=out, stderr=out
             )
 
-    def metrics(self) -> str:
-        """What it exposes now."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+    def page(self, path: str) -> str:
+        """What it answers to a GET that must succeed."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
             text: str = answer.read().decode()
             return text
 
+    def metrics(self) -> str:
+        """What it exposes now."""
+        return self.page("/metrics")
+
     def metric(self, name: str) -> float:
         """Sum of a metric's series."""
-        url = f"http://127.0.0.1:{self._port}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
+        lines = self.metrics().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
 
     def kill(self) -> None:

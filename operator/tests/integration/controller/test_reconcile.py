@@ -62,6 +62,17 @@ def test_one_object_becomes_all_children(kube: Kube, eventually: Eventually) -> 
     assert condition["observedGeneration"] == 1
 
 
+def test_it_says_that_it_is_well_and_what_it_did(
+    kube: Kube, eventually: Eventually, operator_process: Operator
+) -> None:
+    kube.apply(cluster())
+    eventually(lambda: len(kube.names(*KINDS)) == CHILDREN)
+    assert operator_process.page("/healthz")
+    assert operator_process.page("/readyz")
+    assert operator_process.metric("liveconnect_controller_passes_total") > 0
+    assert operator_process.metric("liveconnect_controller_writes_total") >= CHILDREN
+
+
 def test_nothing_of_kopf_is_left_in_the_object(kube: Kube, eventually: Eventually) -> None:
     kube.apply(cluster())
     eventually(lambda: kube.names("statefulsets"))

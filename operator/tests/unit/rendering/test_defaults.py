@@ -53,6 +53,17 @@ def test_every_rendered_key_is_either_the_operators_or_a_default(sample: Path) -
 
 
 @each
+def test_what_a_lost_node_leaves_behind_ends_by_itself(sample: Path) -> None:
+    """Its clean 3.1.1 sessions become persistent ones of nobody (operations.md)."""
+    configs = [m["data"]["vernemq.conf"] for m in rendered(sample_cluster(sample))
+               if "vernemq.conf" in m.get("data", {})]  # fmt: skip
+    assert len(configs) == 2
+    for text in configs:
+        assert "\npersistent_client_expiration = 1w\n" in text
+        assert "\nmax_offline_messages = 1000\n" in text
+
+
+@each
 def test_an_image_by_digest_and_pull_secrets_reach_the_pods(sample: Path) -> None:
     cluster = sample_cluster(sample)
     image = "registry.example/vernemq@sha256:" + "0" * 64
