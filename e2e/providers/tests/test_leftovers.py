@@ -1,0 +1,64 @@
+"""The local provider takes away what a crash has left: all kinds of it, without Kubernetes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.providers.local import cgroups
+from e2e.providers.local.network import Network
+from e2e.providers.local.provider import LocalProvider
+from e2e.providers.paths import state
+from e2e.providers.processes import Processes
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and mounts are root's")
+_NAME = "crash-test"
+
+
+@pytest.fixture
+def crashed() -> Iterator[LocalProvider]:
+    """What stays when the one who made it was killed: it has told nobody."""
+    network, folder = Network(_NAME), state(_NAME)
+    if network.exists():
+        pytest.skip("a local cluster runs: there is one at a time")
+    (folder / "pods" / "volume").mkdir(parents=True)
+    network.up()
+    iptables = (
+        "iptables",
+        "-t",
+        "nat",
+        "-A",
+        "OUTPUT",
+        "-p",
+        "tcp",
+        "--dport",
+        "9",
+        "-j",
+        "RETURN",
+    )
+    subprocess.run(network.inside(*iptables), check=True)
+    subprocess.run(network.inside("ip", "link", "add", "lc-bridge", "type", "bridge"), check=True)
+    mount = ("mount", "-t", "tmpfs", "none", str(folder / "pods" / "volume"))
+    subprocess.run(mount, check=True)
+    cgroups.make(f"lc-{_NAME}")
+    Processes(folder).start("etcd", network.inside("sleep", "600"))
+    container = subprocess.Popen(network.inside("sleep", "600"))
+    for group in cgroups.groups(f"lc-{_NAME}"):
+        (group / "cgroup.procs").write_text(str(container.pid))
+    provider = LocalProvider(_NAME)
+    yield provider
+    provider.delete()
+    container.wait(5)
+
+
+def test_nothing_stays_after_a_crash(crashed: LocalProvider) -> None:
+    found = " ".join(crashed.leftovers())
+    for kind in ("volume", f"lc-{_NAME}", "/sys/fs/cgroup"):
+        assert kind in found
+    crashed.delete()
+    assert crashed.leftovers() == []
+    assert not Network(_NAME).exists()
+    crashed.delete()  # nothing to remove is fine
