@@ -287,6 +287,9 @@ func (e *events) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, 
 	hook := "auth_on_publish" + suffix(cl)
 	_, err := b.Webhooks.Ask(hook, publishBody(cl, pk.TopicName, pk.Payload, pk.FixedHeader.Qos, pk.FixedHeader.Retain, &pk.Properties))
 	if err == nil && !b.Options.on("allow_publish_during_netsplit") && pk.FixedHeader.Qos > 0 && !b.node.Whole() {
+		if cl.Properties.ProtocolVersion == 5 { // 3.1.1 has no word for it, and gets none (recorded)
+			decline(cl, pk, packets.ErrImplementationSpecificError)
+		}
 		return pk, packets.ErrRejectPacket
 	}
 	if err == nil {
@@ -300,15 +303,20 @@ func (e *events) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, 
 		return pk, packets.ErrRejectPacket
 	}
 	if pk.FixedHeader.Qos > 0 {
-		kind := packets.Puback
-		if pk.FixedHeader.Qos == 2 {
-			kind = packets.Pubrec
-		}
-		_ = cl.WritePacket(packets.Packet{
-			FixedHeader: packets.FixedHeader{Type: kind}, PacketID: pk.PacketID, ReasonCode: packets.ErrNotAuthorized.Code,
-		})
+		decline(cl, pk, packets.ErrNotAuthorized)
 	}
 	return pk, packets.ErrRejectPacket
+}
+
+// decline answers a PUBLISH of QoS 1 or 2 with a reason code of MQTT 5.
+func decline(cl *mqtt.Client, pk packets.Packet, why packets.Code) {
+	kind := packets.Puback
+	if pk.FixedHeader.Qos == 2 {
+		kind = packets.Pubrec
+	}
+	_ = cl.WritePacket(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: kind}, PacketID: pk.PacketID, ReasonCode: why.Code,
+	})
 }
 
 // OnPublished routes what a client of this node published to the other nodes.

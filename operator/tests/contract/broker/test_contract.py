@@ -56,8 +56,14 @@ class Client:
         return self.granted
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
-        """PUBLISH and wait for the acknowledgement."""
-        self._mqtt.publish(topic, payload, qos, retain).wait_for_publish(5)
+        """PUBLISH and wait for the acknowledgement.
+
+        Raises:
+            AssertionError: none comes.
+        """
+        message = self._mqtt.publish(topic, payload, qos, retain)
+        message.wait_for_publish(5)
+        assert message.is_published(), f"{topic}: not acknowledged"
 
     def close(self) -> None:
         """DISCONNECT."""

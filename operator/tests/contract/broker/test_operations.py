@@ -10,6 +10,7 @@ import pytest
 from tests.contract.broker.hookserver import HookServer
 from tests.contract.broker.node import KEY, Node, connack, eventually
 from tests.contract.broker.test_contract import Client, joined
+from tests.contract.broker.test_properties import connect
 
 _ACTS = ("register", "publish", "subscribe", "unsubscribe")
 
@@ -79,6 +80,25 @@ def test_a_dead_member_refuses_all_new_clients_when_it_shall_be_consistent(
     # Its health says nothing of it: readiness of pods must not either.
     assert a.get("/health")[0] == 200
     assert a.get("/health/listeners_full_cluster")[0] == 503
+
+
+def test_a_dead_member_leaves_messages_of_live_sessions_unacknowledged_when_consistent(
+    consistent: tuple[Node, Node],
+) -> None:
+    a, b = joined(consistent)
+    old, new = Client(a, "old"), connect(a, "new")
+    codes: list[int] = []
+    new.on_publish = lambda _c, _u, _mid, code, _p: codes.append(code.value)
+    b.stop(kill=True)
+    eventually(lambda: a.members()[b.name] is False)
+    new.publish("orders/1", b"1", 1)
+    eventually(lambda: codes == [0x83])
+    with pytest.raises(AssertionError):
+        old.publish("orders/1", b"1")
+    assert old.subscribe(("orders/+", 1)) == [1]
+    old.close()
+    new.disconnect()
+    new.loop_stop()
 
 
 def test_a_member_with_an_empty_disk_comes_in_again_by_itself(pair: tuple[Node, Node]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hack.golden import SAMPLES, rendered, sample_cluster
 from liveconnect.api.v1alpha1 import OPERATOR_OWNED_CONFIG
-from liveconnect.api.v1alpha1.podtemplate import LocalObjectReference
+from liveconnect.api.v1alpha1.broker import LocalObjectReference
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.rendering.configuration import DEFAULT_OPTIONS
 
