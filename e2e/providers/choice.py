@@ -6,7 +6,7 @@ import os
 
 from e2e.providers import progress
 from e2e.providers.interface import Provider
-from e2e.providers.kind import KindProvider, usable
+from e2e.providers.kind import KindProvider, docker_works
 from e2e.providers.local.provider import LocalProvider
 
 
@@ -17,7 +17,7 @@ def choose(name: str) -> Provider:
         StepError: `LIVECONNECT_PROVIDER` is not `auto`, `kind` or `local`.
     """
     wanted = os.environ.get("LIVECONNECT_PROVIDER", "auto")
-    if wanted == "kind" or (wanted == "auto" and usable()):
+    if wanted == "kind" or (wanted == "auto" and docker_works()):
         return KindProvider(name)
     if wanted in {"auto", "local"}:
         return LocalProvider(name)

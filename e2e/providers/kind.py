@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from e2e.providers import progress
+from e2e.providers.binaries import binary
 from e2e.providers.paths import ROOT, cache
 
 
@@ -21,9 +22,13 @@ def docker_works() -> bool:
     return done.returncode == 0
 
 
-def usable() -> bool:
-    """Whether this provider can work here."""
-    return shutil.which("kind") is not None and docker_works()
+def program() -> str:
+    """The user's kind, else one that is built.
+
+    Raises:
+        StepError: There is neither kind nor Go.
+    """
+    return shutil.which("kind") or str(binary("kind"))
 
 
 class KindProvider:
@@ -40,16 +45,16 @@ class KindProvider:
         """Create the cluster unless it exists.
 
         Raises:
-            StepError: Docker or kind is missing, or kind failed.
+            StepError: Docker does not answer, kind cannot be had, or kind failed.
         """
-        if not usable():
-            raise progress.StepError("the kind provider needs `kind` and a running Docker")
+        if not docker_works():
+            raise progress.StepError("the kind provider needs a running Docker")
         self.kubeconfig().parent.mkdir(parents=True, exist_ok=True)
         clusters = self._kind("get", "clusters").split()
         if self.name not in clusters:
             progress.run(
                 f"creating kind cluster {self.name}",
-                ["kind", "create", "cluster", "--name", self.name, "--wait", "180s",
+                [program(), "create", "cluster", "--name", self.name, "--wait", "180s",
                  "--config", str(ROOT / "e2e" / "kind.yaml"),
                  "--kubeconfig", str(self.kubeconfig())],
                 log=cache() / "logs" / "kind-create.log",
@@ -64,14 +69,14 @@ class KindProvider:
 
     def delete(self) -> None:
         """Delete the cluster; none is fine."""
-        if usable():
+        if docker_works():
             self._kind("delete", "cluster", "--name", self.name,
                        "--kubeconfig", str(self.kubeconfig()))  # fmt: skip
         self.kubeconfig().unlink(missing_ok=True)
 
     @staticmethod
     def _kind(*arguments: str) -> str:
-        done = subprocess.run(["kind", *arguments], check=False, capture_output=True, text=True)
+        done = subprocess.run([program(), *arguments], check=False, capture_output=True, text=True)
         if done.returncode:
             raise progress.StepError(f"kind {arguments[0]}: {done.stderr.strip()}")
         return done.stdout

@@ -115,7 +115,7 @@ class LocalProvider:
     def _check() -> None:
         if not sys.platform.startswith("linux") or os.geteuid() != 0:
             raise progress.StepError(
-                "the local provider needs root on Linux; with Docker and kind installed, "
+                "the local provider needs root on Linux; where Docker runs, "
                 "the kind provider is used instead"
             )
 

@@ -77,7 +77,7 @@ def test_certificates_are_made_once(tmp_path: Path) -> None:
 
 def test_without_root_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(StepError, match="needs root on Linux; with Docker and kind installed"):
+    with pytest.raises(StepError, match="needs root on Linux; where Docker runs"):
         LocalProvider("nobody").create()
 
 

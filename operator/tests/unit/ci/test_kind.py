@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from e2e.providers.binaries import binary
-from e2e.providers.paths import ROOT
+from e2e.providers.choice import choose
+from e2e.providers.kind import KindProvider, program
+from e2e.providers.local.provider import LocalProvider
+from e2e.providers.paths import ROOT, cache
+from e2e.providers.progress import StepError
 
 _CONFIG = (ROOT / "e2e" / "kind.yaml").read_text()
 _BEGUN = "this is no container engine"
@@ -30,11 +34,16 @@ Create = Callable[[str], str]
 
 
 @pytest.fixture
-def create(tmp_path: Path) -> Create:
+def docker(tmp_path: Path) -> None:
+    """The stand-in, in a folder that is to stand first in the path."""
+    stand_in = tmp_path / "docker"
+    stand_in.write_text(_DOCKER)
+    stand_in.chmod(0o755)
+
+
+@pytest.fixture
+def create(tmp_path: Path, docker: None) -> Create:
     """What kind says when it is to create a cluster of this configuration."""
-    docker = tmp_path / "docker"
-    docker.write_text(_DOCKER)
-    docker.chmod(0o755)
     environment = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
@@ -71,3 +80,28 @@ def test_kind_refuses_a_wrong_one(create: Create, content: str, words: str) -> N
     said = create(content)
     assert words in said
     assert _BEGUN not in said
+
+
+@pytest.mark.usefixtures("docker")
+def test_where_docker_works_kind_is_taken_and_need_not_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = binary("kind")
+    path = [p for p in os.environ["PATH"].split(":") if not (Path(p) / "kind").exists()]
+    monkeypatch.setenv("PATH", ":".join([str(tmp_path), *path]))
+    monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "docker")
+    monkeypatch.delenv("LIVECONNECT_PROVIDER", raising=False)
+    assert program() == str(built)
+    chosen = choose("kind-test")
+    assert isinstance(chosen, KindProvider)
+    with pytest.raises(StepError):
+        chosen.create()
+    assert _BEGUN in (cache() / "logs" / "kind-create.log").read_text()
+
+
+def test_where_it_does_not_the_local_provider_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("LIVECONNECT_PROVIDER", raising=False)
+    assert isinstance(choose("kind-test"), LocalProvider)
