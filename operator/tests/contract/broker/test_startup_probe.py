@@ -108,6 +108,22 @@ def test_who_takes_clients(
     assert (code == 0, says in said) == (not says, True), said
 
 
+@pytest.mark.parametrize("path", ["/health", "/api/v1/webhooks/show", "/status.json"])
+def test_an_answer_that_fails_lets_nobody_in_and_is_asked_for_again(
+    answers: tuple[str, dict[str, tuple[int, Any]]], tmp_path: Path, path: str
+) -> None:
+    """`/status.json` answered 500 once, right after another node had died (recorded)."""
+    url, of = answers
+    of["/health"] = (200, {"status": "OK"})
+    of["/api/v1/webhooks/show"] = (200, _HOOKS)
+    of["/status.json"] = (200, status(_AGREED))
+    of["/api/v1/node/swc_sync_status"] = _IN_SYNC
+    well, of[path] = of[path], (500, None)
+    assert probe(url, tmp_path, "pod-0", "nodes", hooks=1)[0] != 0
+    of[path] = well
+    assert probe(url, tmp_path, "pod-0", "nodes", hooks=1)[0] == 0
+
+
 def test_a_node_takes_clients_once_it_has_joined_and_is_in_sync(
     pair: tuple[Node, Node], tmp_path: Path
 ) -> None:
