@@ -14,7 +14,7 @@ import pytest
 from e2e.kit.cluster import Cluster, KubectlError, Manifest, condition
 from e2e.kit.crowd import Crowd
 from e2e.kit.eventually import eventually
-from e2e.kit.install import NAMESPACE
+from e2e.kit.install import DEPLOYMENT, NAMESPACE
 from e2e.kit.issuer import Issuer
 from e2e.kit.loadbalancer import door
 from e2e.kit.microservice import Microservice
@@ -145,7 +145,10 @@ def test_an_operator_that_is_killed_at_every_step_ends_a_leave_all_the_same(
             return not step.volume
 
         # Each time another process has to wait until the lease of the one before runs out.
-        eventually(gone, within=400, every=0.2, what="the third node left and its volume went")
+        eventually(gone, within=400, every=0.5, what="the third node left and its volume went")
+        here.leave()
+    rollout = ("rollout", "status", f"deployment/{DEPLOYMENT}", "-n", NAMESPACE, "--timeout=90s")
+    cluster.kubectl(*rollout, timeout=100)
     wait_ready(cluster, name, within=120)
     print(*killed, sep="\n")
     assert {step.noted for step in killed} == {True, False}
@@ -156,7 +159,6 @@ def test_an_operator_that_is_killed_at_every_step_ends_a_leave_all_the_same(
         away.connect(doors)
         delivery = away.delivery(within=60)
     away.leave()
-    here.leave()
     assert (delivery.accepted, delivery.lost) == (20 * _EACH, 0)
     cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": None}}})
 
