@@ -44,13 +44,15 @@ def crashed() -> Iterator[LocalProvider]:
     mount = ("mount", "-t", "tmpfs", "none", str(folder / "pods" / "volume"))
     subprocess.run(mount, check=True)
     cgroups.make(f"lc-{_NAME}")
-    Processes(folder).start("etcd", network.inside("sleep", "600"))
+    made = Processes(folder)
+    made.start("etcd", network.inside("sleep", "600"))
     container = subprocess.Popen(network.inside("sleep", "600"))
     for group in cgroups.groups(f"lc-{_NAME}"):
         (group / "cgroup.procs").write_text(str(container.pid))
     provider = LocalProvider(_NAME)
     yield provider
     provider.delete()
+    made.stop_all()
     container.wait(5)
 
 
