@@ -50,7 +50,9 @@ _BALANCER = {
 class ControlPlaneProvider:
     """One control plane in a folder."""
 
-    def __init__(self, name: str, folder: Path, audited: str = "") -> None:
+    def __init__(
+        self, name: str, folder: Path, audited: str = "", pod_addresses: str = "10.244.0.0/16"
+    ) -> None:
         """Describe a control plane.
 
         Args:
@@ -58,10 +60,13 @@ class ControlPlaneProvider:
             folder: in which it lives.
             audited: a user whose requests are written down in `audit_log`; `user_kubeconfig` is
                 that user's.
+            pod_addresses: the network that pods get addresses of. Nobody answers there, unless it
+                is one of loopback addresses and a test does.
         """
         self.name = name
         self._folder = folder
         self._audited = audited
+        self._pod_addresses = pod_addresses
         self._processes = Processes(folder)
 
     def kubeconfig(self) -> Path:
@@ -204,7 +209,7 @@ class ControlPlaneProvider:
             f"--config={stages}",
             "--manage-all-nodes=true",
             "--node-lease-duration-seconds=40",
-            "--cidr=10.244.0.0/16",
+            f"--cidr={self._pod_addresses}",
         )
 
     def _node(self) -> None:

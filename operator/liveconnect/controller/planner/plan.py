@@ -19,7 +19,7 @@ from liveconnect.controller.planner import storage
 from liveconnect.controller.planner.certificate_report import certificate_news
 from liveconnect.controller.planner.certificates import Certificates, plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
-from liveconnect.controller.planner.drift import why_apply
+from liveconnect.controller.planner.drift import CHANGED, why_apply
 from liveconnect.controller.planner.events import Event, announce
 from liveconnect.controller.planner.gateway_https import with_https
 from liveconnect.controller.planner.hibernation import (
@@ -129,6 +129,7 @@ def plan(
     )
     children = _children(cluster, settings, inputs, observed)
     step = _drain(intent, size, budget, names, observed, membership, now, sleep)
+    step, rollout = _for_good(names, children, step, rollout, observed)
     actions: tuple[Action, ...] = (
         *children,
         *_stale_claims(names, intent.replicas, observed),
@@ -222,6 +223,30 @@ def _children(
         if (why := why_apply(manifest, observed) or forced)
     ]
     return (*applies, *_prunes(desired, observed))
+
+
+def _for_good(
+    names: Names,
+    children: tuple[Apply | Delete, ...],
+    step: DrainStep,
+    rollout: Rollout,
+    observed: Observed,
+) -> tuple[DrainStep, Rollout]:
+    """The same without what makes a pod anew, while it might be of a template that changes again.
+
+    A node that was drained for one edit waits for the next one as it is, and restarts once.
+    """
+    if not rollout.unsettled and not _changes_templates(names, children):
+        return step, rollout
+    goes = isinstance(step.action, Delete)
+    return DrainStep(None, observed.memory) if goes else step, replace(rollout, replace=None)
+
+
+def _changes_templates(names: Names, children: tuple[Apply | Delete, ...]) -> bool:
+    """Whether a pool's StatefulSet is changed by this very pass."""
+    pools = {ObjectKey("apps/v1", "StatefulSet", names.namespace, names.pool(p)) for p in Pool}
+    changed = (a.manifest for a in children if isinstance(a, Apply) and a.why == CHANGED)
+    return any(ObjectKey.of(manifest) in pools for manifest in changed)
 
 
 def _held(

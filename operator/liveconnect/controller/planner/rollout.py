@@ -35,6 +35,8 @@ class Rollout:
     """Why nothing may be done now, in words; empty when nothing waits."""
     revisions: Mapping[Pool, tuple[str, datetime]] | None = None
     """The templates' revisions and since when they are known, to be remembered."""
+    unsettled: str = ""
+    """Why a pod that is made anew now may have to be made anew once more; empty when not."""
 
 
 def plan_rollout(
@@ -53,11 +55,12 @@ def plan_rollout(
         for pod in reversed(observed.pool(pool))
         if (revision := known[pool]) and pod.revision and pod.revision != revision
     )
+    unsettled = _unsettled(known, revisions, now)
     if not outdated:
-        return Rollout(revisions=revisions)
-    waiting = _waiting(known, revisions, observed, outdated, now)
+        return Rollout(revisions=revisions, unsettled=unsettled)
+    waiting = unsettled or _waiting(observed, outdated)
     if waiting:
-        return Rollout(outdated, waiting=waiting, revisions=revisions)
+        return Rollout(outdated, waiting=waiting, revisions=revisions, unsettled=unsettled)
     broken = next((p for p in outdated if not p.ready), None)
     if broken is not None:
         return Rollout(outdated, replace=broken, revisions=revisions)
@@ -67,17 +70,19 @@ def plan_rollout(
     return Rollout(outdated, drain=outdated[0], revisions=revisions)
 
 
-def _waiting(
+def _unsettled(
     known: Mapping[Pool, str | None],
     revisions: Mapping[Pool, tuple[str, datetime]],
-    observed: Observed,
-    outdated: tuple[PodView, ...],
     now: datetime,
 ) -> str:
     if any(revision is None for revision in known.values()):
         return "the StatefulSet controller has not seen the change yet"
     if any(now - since < SETTLE for _, since in revisions.values()):
         return "the change is a moment old; another may follow"
+    return ""
+
+
+def _waiting(observed: Observed, outdated: tuple[PodView, ...]) -> str:
     old = {p.name for p in outdated}
     busy = [p for p in observed.pods if p.deleting or (p.name not in old and not p.ready)]
     if busy:

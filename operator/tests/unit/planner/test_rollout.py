@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from liveconnect.api.v1alpha1 import DrainStatus
 from liveconnect.controller.model.actions import (
@@ -117,6 +119,31 @@ def test_two_quick_edits_make_one_roll() -> None:
     change(world, "broker:3")
     roll(world)
     assert world.deletions == EVERYBODY
+
+
+@given(pauses=st.lists(st.integers(0, 12), min_size=1, max_size=3))
+@settings(max_examples=8)
+@example(pauses=[6])  # the first node's clients are gone, it is about to go
+@example(pauses=[6, 2])
+def test_no_node_restarts_for_a_change_that_another_may_follow(pauses: list[int]) -> None:
+    """Whenever edits come, also while a drained node is about to go: each restart is for good."""
+    world = settled()
+    for number, pause in enumerate([*pauses, 60]):
+        change(world, f"broker:{number + 2}")
+        changed = world.now
+        for _ in range(pause):
+            gone, at = len(world.deletions), world.now
+            world.step()
+            assert len(world.deletions) == gone or at - changed >= SETTLE
+            if number == len(pauses) and set(world.pods) == current(world):
+                break
+    assert set(world.pods) == current(world)
+    quick = sum(pause < SETTLE.total_seconds() for pause in pauses)
+    assert max(world.deletions.count(pod) for pod in EVERYBODY) <= len(pauses) + 1 - quick
+
+
+def current(world: World) -> set[str]:
+    return {p for p in world.pods if world.pods[p].revision == world.revision(p)}
 
 
 def test_a_roll_waits_while_a_node_is_away() -> None:
