@@ -10,6 +10,12 @@ from liveconnect.controller.model.observed import Observed
 #: Why a manifest is applied that is not in force yet; the other reasons are about who applied it.
 MISSING = "it does not exist"
 CHANGED = "the desired state changed"
+#: Why a Service is deleted and made again. The old load balancer's controller frees its addresses
+#: before the Service is gone; one that only changed hands would leave them behind.
+CLASS_CHANGED = (
+    "loadBalancerClass cannot change on a load balancer: it is made anew and may get other "
+    "addresses"
+)
 
 
 def covers(observed: Any, desired: Any) -> bool:
@@ -55,6 +61,21 @@ def why_apply(desired: Manifest, observed: Observed) -> str:
     applied = observed.memory.applied[key]
     edited = generation != applied if generation else is_edited(child, desired)
     return "it was edited" if edited else ""
+
+
+def why_anew(desired: Manifest, observed: Observed) -> str:
+    """Say why a child must go before it can be as desired; empty when it need not.
+
+    A class that nobody asks for may be the doing of the cloud's admission and stays.
+    """
+    child = observed.children.get(ObjectKey.of(desired))
+    if child is None or desired["kind"] != "Service":
+        return ""
+    old, new = child["spec"], desired["spec"]
+    balances = old.get("type") == new.get("type") == "LoadBalancer"
+    wanted = new.get("loadBalancerClass")
+    changed = balances and wanted and wanted != old.get("loadBalancerClass")
+    return CLASS_CHANGED if changed else ""
 
 
 def is_edited(child: Manifest, desired: Manifest) -> bool:

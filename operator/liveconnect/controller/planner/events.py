@@ -20,6 +20,7 @@ from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest,
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.cause import causes
+from liveconnect.controller.planner.drift import CLASS_CHANGED
 from liveconnect.controller.planner.intent import Intent
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.sizes import Sizes
@@ -106,12 +107,12 @@ def _change(action: Delete | Patch) -> str:
     """What happens to an object, in a word."""
     if isinstance(action, Patch):
         return f"{action.key.kind} changed"
-    return "orphan" if action.orphan else action.key.kind
+    return "anew" if action.orphan or action.why == CLASS_CHANGED else action.key.kind
 
 
 _CHANGES = {
     "PersistentVolumeClaim changed": Reason.VOLUME_CHANGED,
-    "orphan": Reason.MADE_ANEW,
+    "anew": Reason.MADE_ANEW,
     "PersistentVolumeClaim": Reason.WIPED,
     "Pod": Reason.RESTARTING,
 }

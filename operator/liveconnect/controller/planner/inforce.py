@@ -6,14 +6,14 @@ may not say *Ready* because of what was there before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.actions import Apply, Delete
 from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
-from liveconnect.controller.planner.drift import CHANGED, MISSING
+from liveconnect.controller.planner.drift import CHANGED, CLASS_CHANGED, MISSING
 from liveconnect.controller.planner.rollout import Rollout
 
 _WORKLOADS = {"Deployment", "StatefulSet"}
@@ -21,7 +21,7 @@ _MOST = 3
 
 
 def not_in_force(
-    cluster: Cluster, children: Iterable[Apply | Delete], observed: Observed
+    cluster: Cluster, children: Sequence[Apply | Delete], observed: Observed
 ) -> tuple[str, ...]:
     """What the object asks for and no child says yet.
 
@@ -30,11 +30,12 @@ def not_in_force(
     """
     edited = observed.status.get("observedGeneration") != cluster.generation
     applies = [a for a in children if isinstance(a, Apply) and a.why in {MISSING, CHANGED}]
+    anew = (d.key for d in children if isinstance(d, Delete) and d.why == CLASS_CHANGED)
     return tuple(
         str(ObjectKey.of(a.manifest))
         for a in applies
         if edited or cluster.paused or _restarts(a.manifest, observed)
-    )
+    ) + tuple(map(str, anew))
 
 
 def _restarts(manifest: Manifest, observed: Observed) -> bool:
@@ -73,6 +74,9 @@ def what_is_behind(
     unseen = [key.name for key in pools if not is_seen(observed.children.get(key, {}))]
     if unseen:
         return f"Kubernetes has not looked at the change of {', '.join(unseen)} yet"
+    front = ObjectKey("v1", "Service", names.namespace, names.pool(Pool.SUBSCRIBER))
+    if observed.children.get(front, {}).get("metadata", {}).get("deletionTimestamp"):
+        return f"{front} is made anew; it goes first, with its load balancer"
     if rollout.outdated:
         waits = f"; {rollout.waiting}" if rollout.waiting else ""
         return f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template{waits}"

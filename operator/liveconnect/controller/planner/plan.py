@@ -19,7 +19,7 @@ from liveconnect.controller.planner import storage
 from liveconnect.controller.planner.certificate_report import certificate_news
 from liveconnect.controller.planner.certificates import Certificates, plan_certificates
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
-from liveconnect.controller.planner.drift import CHANGED, why_apply
+from liveconnect.controller.planner.drift import CHANGED, why_anew, why_apply
 from liveconnect.controller.planner.events import Event, announce
 from liveconnect.controller.planner.gateway_https import with_https
 from liveconnect.controller.planner.hibernation import (
@@ -218,11 +218,18 @@ def _children(
         return ()
     desired = render(cluster, settings, inputs)
     applies = [
-        Apply(manifest, why)
+        _made_anew(manifest, observed) or Apply(manifest, why)
         for manifest in desired
         if (why := why_apply(manifest, observed) or forced)
     ]
     return (*applies, *_prunes(desired, observed))
+
+
+def _made_anew(desired: Manifest, observed: Observed) -> Delete | None:
+    """The deletion of a child that cannot be changed in place; its absence is repaired."""
+    why, key = why_anew(desired, observed), ObjectKey.of(desired)
+    uid = observed.children[key]["metadata"].get("uid", "") if why else ""
+    return Delete(key, uid, why) if why else None
 
 
 def _for_good(

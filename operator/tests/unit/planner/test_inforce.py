@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from liveconnect.api.v1alpha1 import Cluster
-from liveconnect.controller.model.actions import Apply
+from liveconnect.controller.model.actions import Apply, Delete
 from liveconnect.controller.model.manifest import ObjectKey
 from tests.unit.planner.simulation import World, parse
 from tests.unit.planner.test_plan import condition, settled
@@ -118,4 +118,35 @@ def test_a_new_operator_process_does_not_unsay_it() -> None:
     world = ready_world()
     world.memory = type(world.memory)()
     assert world.step().actions, "it applies everything once, to own it"
+    assert condition(world, "Ready")["status"] == "True"
+
+
+def test_a_load_balancer_of_another_class_is_made_anew_and_not_ready_before() -> None:
+    def balanced(by: str) -> dict[str, Any]:
+        return {"subscribers": {"service": {"loadBalancerClass": by}, "replicas": 2}}
+
+    world = ready_world()
+    service = ObjectKey("v1", "Service", "ns", "demo-subscriber")
+    world.children[service]["spec"]["loadBalancerClass"] = "the.cloud/own"
+    world.cluster = edited(world, gateway={"replicas": 3})
+    assert service not in {a.key for a in world.step().actions if isinstance(a, Delete)}
+    world.cluster = edited(world, **balanced("example.com/b"))
+    world.children[service]["metadata"]["finalizers"] = ["cleanup"]
+    before = world.children[service]
+    made = world.step()
+    (gone,) = [a for a in made.actions if isinstance(a, Delete)]
+    assert (gone.key, gone.uid) == (service, str(service))
+    assert service not in {ObjectKey.of(a.manifest) for a in made.actions if isinstance(a, Apply)}
+    assert [e.reason for e in made.events if "loadBalancerClass" in e.message] == ["MadeAnew"]
+    assert "Service/demo-subscriber" in condition(world, "Ready")["message"]
+    # Its load balancer is freed first.
+    before["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.children[service] = before
+    for _ in range(20):
+        assert not [a for a in world.step().actions if isinstance(a, Delete)]
+    assert "Service/demo-subscriber is made anew" in condition(world, "Ready")["message"]
+    del world.children[service]
+    for _ in range(3):
+        world.step()
+    assert world.children[service]["spec"]["loadBalancerClass"] == "example.com/b"
     assert condition(world, "Ready")["status"] == "True"
