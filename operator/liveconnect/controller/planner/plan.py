@@ -97,7 +97,7 @@ def plan(
     rotation = Rotation(credentials)
     if not cluster.paused:
         at = phase(names, observed)
-        rotation = plan_rotation(cluster, names, credentials, observed, membership, at)
+        rotation = plan_rotation(cluster, names, credentials, observed, gated, at)
     if rotation.restarting:
         rollout = replace(rollout, drain=None, replace=None, waiting=rotation.message)
     if cluster.spec.auth.tls is not None and not follows(names, observed):

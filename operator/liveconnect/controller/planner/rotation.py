@@ -57,12 +57,18 @@ def plan_rotation(
 
     A cluster that sleeps changes its cookie without a restart. Its API key waits: nodes keep the
     keys that they take on their disks, and only a running one can be told another.
+
+    Known to be split, it begins nothing, and a key waits wherever it is: the nodes replicate the
+    list of their keys, and either side would have one of its own. A cookie that has begun goes on:
+    nodes of two cookies are split, and the rest of the restart is what ends it.
     """
     if asleep is not Phase.AWAKE:
         return _sleeping(cluster, credentials, observed, asleep)
     restart = _restart(names, credentials, observed)
     if restart is not None:
         return restart
+    if membership.torn or membership.split:
+        return _in_split(cluster, credentials, observed.fresh, membership)
     if credentials.next_api_key:
         return _spread(credentials, observed, membership)
     if credentials.previous_api_key:
@@ -77,6 +83,23 @@ def _next(cluster: Cluster, credentials: Credentials, fresh: Credentials | None)
     if fresh is not None and cluster.rotate_api_key not in {"", credentials.api_key_rotation}:
         return _begin(cluster, credentials, fresh)
     return Rotation(credentials)
+
+
+def _in_split(
+    cluster: Cluster, credentials: Credentials, fresh: Credentials | None, membership: Membership
+) -> Rotation:
+    """What waits, and for what."""
+    lone = ", ".join(membership.split)
+    why = membership.held if membership.torn else f"not in one cluster with the others: {lone}"
+    if credentials.next_api_key or credentials.previous_api_key:
+        message = "API key: both are valid; the rotation goes on when the nodes are one cluster"
+        return Rotation(credentials, reason=Reason.ROTATING_API_KEY, message=f"{message}; {why}")
+    asked = _next(cluster, credentials, fresh)
+    if not asked.under_way:
+        return asked
+    what = "cookie" if asked.reason is Reason.ROTATING_COOKIE else "API key"
+    message = f"{what}: the rotation begins when the nodes are one cluster again; {why}"
+    return Rotation(credentials, reason=asked.reason, message=message)
 
 
 def _sleeping(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +15,15 @@ from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.actions import AddApiKey, Delete, RemoveApiKey
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import COOKIE_ANNOTATION, Manifest, ObjectKey
+from liveconnect.controller.model.mesh import MeshView
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Memory, Observed, PodView, Pool
 from liveconnect.controller.planner.membership import Membership
+from liveconnect.controller.planner.plan import plan
 from liveconnect.controller.planner.rotation import Rotation, plan_rotation
 from liveconnect.controller.rendering import RenderInputs, render
 from tests.unit.planner.simulation import SETTINGS, parse
+from tests.unit.planner.simulation import World as Simulation
 
 NAMES = Names("demo", "ns")
 PODS = ("demo-publisher-0", "demo-publisher-1", "demo-subscriber-0", "demo-subscriber-1")
@@ -223,6 +228,88 @@ def test_a_new_cookie_restarts_all_nodes_at_once_when_both_templates_name_it() -
     assert [a.key.name for a in rest.actions if isinstance(a, Delete)] == list(PODS[2:])
     done = cookies(begun.credentials, tuple(pod_view(p, new) for p in PODS), {})
     assert not done.under_way
+
+
+SPLIT = "no messages get from demo-publisher-0 to demo-subscriber-1"
+
+
+def torn() -> Membership:
+    return whole(torn=True, held=SPLIT)
+
+
+@given(splits=st.lists(st.booleans(), max_size=12), kills=st.lists(st.integers(0, 4), max_size=12))
+def test_a_key_waits_in_every_split_and_both_are_valid(
+    splits: list[bool], kills: list[int]
+) -> None:
+    world = World()
+    for split, after in zip_longest(splits, kills, fillvalue=0):
+        before = (world.secret, {pod: set(keys) for pod, keys in world.accepted.items()})
+        finished = world.done()
+        made = world.step(torn() if split else whole(), killed_after=after)
+        if split:
+            assert (world.secret, world.accepted) == before
+            assert made.under_way != finished
+            assert finished or (made.message.startswith("API key: ") and SPLIT in made.message)
+    for _ in range(8):
+        world.step()
+    assert world.done()
+
+
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [
+        (torn(), SPLIT),
+        (whole(split=(PODS[3],), missing=(PODS[3],)), f"with the others: {PODS[3]}"),
+    ],
+)
+def test_a_cookie_is_not_made_in_a_split(split: Membership, why: str) -> None:
+    pods = tuple(pod_view(p) for p in PODS)
+    observed = Observed(pods=pods, children=rendered(OLD), fresh=FRESH)
+    cluster = asked(rotate_cookie="1")
+    made = plan_rotation(cluster, NAMES, OLD, observed, split)
+    assert (made.credentials, made.restarting, made.actions, made.news) == (OLD, False, (), ())
+    assert made.reason.value == "RotatingCookie"
+    assert made.message.startswith("cookie: the rotation begins when the nodes are one cluster")
+    assert why in made.message
+    assert plan_rotation(cluster, NAMES, OLD, observed, whole()).restarting
+
+
+@given(new=st.sets(st.sampled_from(PODS)), going=st.sets(st.sampled_from(PODS)))
+def test_a_cookie_that_has_begun_goes_on_although_its_halves_are_split(
+    new: set[str], going: set[str]
+) -> None:
+    begun = replace(OLD, cookie="new-cookie", cookie_rotation="1")
+    pods = tuple(
+        pod_view(p, begun.cookie_digest if p in new else OLD.cookie_digest, deleting=p in going)
+        for p in PODS
+    )
+    observed = Observed(pods=pods, children=rendered(begun), fresh=FRESH)
+    made = plan_rotation(asked(rotate_cookie="1"), NAMES, begun, observed, torn())
+    left = [p for p in PODS if p not in new]
+    assert [a.key.name for a in made.actions] == [p for p in left if p not in going]  # type: ignore[union-attr]
+    assert made.restarting == bool(left)
+    assert made.under_way == bool(left), "nothing more is asked for"
+
+
+@pytest.mark.parametrize("what", ["cookie", "api-key"])
+def test_a_rotation_that_waits_for_a_split_is_in_the_status(what: str) -> None:
+    world = Simulation(parse({"replicas": 2}))
+    world.settle()
+    world.mesh = MeshView()
+    for _ in range(3):
+        world.step()
+    annotations = {f"liveconnect.io/rotate-{what}": "1"}
+    cluster = world.cluster.model_copy(update={"annotations": annotations})
+    for lost in (True, False):
+        world.lost = {("demo-publisher-0", "demo-subscriber-1")} if lost else set()
+        for _ in range(3):
+            world.step()
+        observed = replace(world.observe(), fresh=FRESH)
+        made = plan(cluster, SETTINGS, OLD, {}, observed, world.now)
+        said = {c.type: c for c in made.status.conditions}["CredentialsRotating"]
+        assert said.status.value == "True"
+        assert (SPLIT in said.message) is lost
+        assert (made.credentials == OLD) is lost
 
 
 def test_neither_key_nor_cookie_is_in_the_template_and_a_key_restarts_no_broker() -> None:
