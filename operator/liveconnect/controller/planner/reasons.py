@@ -8,6 +8,8 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Reasons, for programs."""
 
+    WAITING = "Waiting"
+    """Of the status that the CRD gives a new object: no operator has looked at it yet."""
     READY = "Ready"
     NOT_READY = "NotReady"
     CREATING = "Creating"

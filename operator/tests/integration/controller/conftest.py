@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from e2e.providers.control_plane import ControlPlaneProvider
+from tests.integration.controller.words import Words
 
 Eventually = Callable[..., Any]
 
@@ -79,8 +80,20 @@ class Operator:
 
 
 @pytest.fixture(scope="session")
-def operator_process(
+def words(
     control_plane: ControlPlaneProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Words]:
+    """Every reason that is told in the session; in the end they are of the lists."""
+    words = Words(control_plane, tmp_path_factory.mktemp("words"))
+    words.start()
+    yield words
+    words.stop()
+    assert not words.unknown()
+
+
+@pytest.fixture(scope="session")
+def operator_process(
+    control_plane: ControlPlaneProvider, words: Words, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
     """An operator that runs for the whole session."""
     operator = Operator(control_plane, tmp_path_factory.mktemp("operator") / "log")
@@ -121,6 +134,7 @@ class Kube:
 def kube(
     control_plane: ControlPlaneProvider,
     operator_process: Operator,
+    words: Words,
     request: pytest.FixtureRequest,
 ) -> Iterator[Kube]:
     """A namespace of the test's own."""
@@ -136,6 +150,8 @@ def kube(
     if request.node.session.testsfailed:
         print(operator_process.log.read_text()[-4000:])
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    # Of this test, but for the last moment of it: a test that brings a word in is named.
+    assert not words.unknown()
 
 
 @pytest.fixture

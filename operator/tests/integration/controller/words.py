@@ -1,0 +1,64 @@
+"""The words of conditions and events, as the API server shows them to everybody who watches."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from e2e.providers.binaries import binary
+from e2e.providers.control_plane import ControlPlaneProvider
+from liveconnect.common.policy.delegation import TopicReason
+from liveconnect.controller.planner.reasons import Reason
+from liveconnect.controller.planner.topics import InForce
+
+_CONDITIONS = r'{range .status.conditions[*]}{.type}={.reason}{"\n"}{end}'
+_EVENT = r'Event={.reason}{"\n"}'
+_CLUSTER = frozenset(Reason)
+#: What is watched: resource, output, further arguments, and the list that its words are of.
+_WATCHED: tuple[tuple[str, str, tuple[str, ...], frozenset[str]], ...] = (
+    ("lcc", _CONDITIONS, (), _CLUSTER),
+    ("lct", _CONDITIONS, (), frozenset({*TopicReason, *InForce, Reason.WAITING})),
+    ("events", _EVENT, ("--field-selector=involvedObject.kind=LiveConnectCluster",), _CLUSTER),
+)
+
+
+class Words:
+    """Watches all namespaces, from before the first operator starts."""
+
+    def __init__(self, plane: ControlPlaneProvider, folder: Path) -> None:
+        self._plane = plane
+        self._folder = folder
+        self._watches: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Write down every version of every object from now on."""
+        for resource, path, more, _ in _WATCHED:
+            command = [
+                str(binary("kubectl")), "--kubeconfig", str(self._plane.kubeconfig()),
+                "get", resource, "-A", "--watch", *more, "-o", f"jsonpath={path}",
+            ]  # fmt: skip
+            with self._file(resource).open("wb") as out:
+                self._watches.append(subprocess.Popen(command, stdout=out, stderr=out))
+
+    def stop(self) -> None:
+        """Watch no more."""
+        for watch in self._watches:
+            watch.kill()
+            watch.wait()
+
+    def told(self, resource: str) -> set[str]:
+        """`<type of the condition>=<reason>`, and `Event=<reason>`."""
+        whole = self._file(resource).read_text().rpartition("\n")[0]
+        return set(whole.split("\n")) - {""}
+
+    def unknown(self) -> set[str]:
+        """What is of no list; an error of a watch is none either."""
+        return {
+            word
+            for resource, _, _, known in _WATCHED
+            for word in self.told(resource)
+            if word.partition("=")[2] not in known
+        }
+
+    def _file(self, resource: str) -> Path:
+        return self._folder / resource
