@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 #: On a pool's StatefulSet: how far the cluster is on its way to sleep or back.
@@ -11,6 +12,9 @@ HIBERNATION_ANNOTATION = "liveconnect.io/hibernation"
 #: On the same, always: nodes that the pool has when it is awake. Its number of pods is 0 while it
 #: sleeps, and may be anything that somebody has set: only the operator decides that a node leaves.
 NODES_ANNOTATION = "liveconnect.io/nodes"
+#: On the gateway's StatefulSet, from its way to sleep until its outboxes are empty again: pods that
+#: it had before.
+PODS_ANNOTATION = "liveconnect.io/pods"
 #: Part of a closed Service's selector; no pod has such a label.
 CLOSED_SELECTOR = {"liveconnect.io/closed": "true"}
 
@@ -51,6 +55,24 @@ class Hibernation:
         return {NODES_ANNOTATION: str(nodes), **note}
 
 
+@dataclass(frozen=True)
+class GatewayPods:
+    """The gateway's size."""
+
+    awake: int
+    """Pods that it has when it is awake."""
+    noted: int = 0
+    """Pods that it had before it slept, to be written down; 0 when that does not matter."""
+    since: datetime | None = field(default=None, compare=False)
+    """Since when all of them are ready, to be remembered."""
+    message: str = field(default="", compare=False)
+    """Why it has more than are asked for; empty when it has not."""
+
+    def annotations(self) -> dict[str, str]:
+        """How it is written down on its StatefulSet."""
+        return {PODS_ANNOTATION: str(self.noted)} if self.noted else {}
+
+
 def written(annotations: Mapping[str, str]) -> Phase:
     """The phase that a StatefulSet's annotations speak of; *Awake* for a word that nobody knows."""
     word = annotations.get(HIBERNATION_ANNOTATION, "")
@@ -64,5 +86,13 @@ def furthest(phases: list[Phase]) -> Phase:
 
 def nodes_of(annotations: Mapping[str, str]) -> int:
     """Nodes of the pool when it is awake; 0 when that is not written down."""
-    text = annotations.get(NODES_ANNOTATION, "")
+    return _number(annotations.get(NODES_ANNOTATION, ""))
+
+
+def pods_of_gateway(annotations: Mapping[str, str]) -> int:
+    """Pods that the gateway had before it slept; 0 when that is not written down."""
+    return _number(annotations.get(PODS_ANNOTATION, ""))
+
+
+def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() else 0

@@ -202,6 +202,8 @@ class Memory:
     """What the last pass was made from, if it found nothing to apply."""
     sleeping: tuple[str, datetime] | None = None
     """A phase on the way to sleep or back, and since when its patience counts."""
+    emptying: datetime | None = None
+    """Since when all pods of the gateway are ready that it had before it slept."""
     reconciled: str = ""
     """Value of the annotation `liveconnect.io/reconcile` that the last whole pass acted on."""
 

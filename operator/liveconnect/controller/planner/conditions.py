@@ -67,6 +67,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     }
     asleep = _hibernated(sleep, cluster)
     behind = what_is_behind(cluster, names, observed, rollout, not_in_force)
+    behind = behind or (sleep.gateway.message if sleep.gateway else "")
     parts |= dict.fromkeys(_resting(sleep), _NOT_RUNNING)
     verdicts: dict[str, Verdict] = {
         "Ready": _asleep_first(sleep, asleep, cluster, observed) or _ready(observed, parts, behind),

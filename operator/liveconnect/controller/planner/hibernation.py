@@ -23,10 +23,17 @@ from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.api.v1alpha1.cluster import PAUSED_ANNOTATION
 from liveconnect.controller.model.actions import Action, DisconnectClients, StopListeners
 from liveconnect.controller.model.departure import Purpose
-from liveconnect.controller.model.hibernation import Hibernation, Phase, furthest, written
+from liveconnect.controller.model.hibernation import (
+    GatewayPods,
+    Hibernation,
+    Phase,
+    furthest,
+    written,
+)
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Memory, Observed, Pool
+from liveconnect.controller.planner.gateway_size import gateway_pods
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.sizes import Sizes
@@ -56,6 +63,8 @@ class Sleep:
     """What is waited for."""
     since: datetime | None = None
     """Since when this phase's patience counts, to be remembered."""
+    gateway: GatewayPods | None = None
+    """The gateway's size now."""
 
     @property
     def holds(self) -> bool:
@@ -114,13 +123,16 @@ def plan_sleep(  # noqa: PLR0913 - everything that a pass knows
             sleep = Sleep(before, Hibernation())
     if cluster.paused and sleep.now.phase is not before:
         sleep = Sleep(before, Hibernation(before))
-    return replace(sleep, asked=asked)
+    wanted = cluster.spec.gateway.replicas
+    gateway = gateway_pods(wanted, names, observed, sleep.now, now)
+    return replace(sleep, asked=asked, gateway=gateway)
 
 
 def remembered(sleep: Sleep, memory: Memory) -> Memory:
     """The memory with the time since which this phase's patience counts."""
     since = None if sleep.since is None else (sleep.now.phase.value, sleep.since)
-    return replace(memory, sleeping=since)
+    emptying = sleep.gateway.since if sleep.gateway else None
+    return replace(memory, sleeping=since, emptying=emptying)
 
 
 def _key(kind: str, names: Names, name: str) -> ObjectKey:
@@ -289,7 +301,8 @@ def sleep_news(sleep: Sleep, observed: Observed) -> tuple[tuple[str, Reason, str
 
 def verdict(sleep: Sleep, cluster: Cluster) -> tuple[bool, Reason, str]:
     """The condition `Hibernated`: whether it is true, why, and what to do."""
-    wait = f"; {sleep.message}" if sleep.message else ""
+    more = sleep.gateway.message if sleep.gateway and sleep.now.closed else ""
+    wait = "".join(f"; {text}" for text in (sleep.message, more) if text)
     paused = cluster.paused and (sleep.asked != sleep.complete or sleep.under_way)
     if paused:
         wait = f"; nothing is done while the annotation {PAUSED_ANNOTATION} is set"

@@ -118,6 +118,7 @@ def plan(
         replicas=intent.replicas,
         departure=intent.departure,
         hibernation=sleep.now,
+        gateway=sleep.gateway,
         certificates=certificates.files,
         gateway_certificates=certificates.gateway,
         hooks_certificate=certificates.hooks,

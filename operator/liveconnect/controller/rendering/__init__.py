@@ -117,7 +117,9 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
 def _config_maps(
     cluster: Cluster, names: Names, inputs: RenderInputs, auth: AuthConfig, *, managed: bool
 ) -> list[tuple[str, Manifest]]:
-    gateway = services.json_config_map(names.gateway, configuration.gateway_config(cluster, names))
+    pods = inputs.gateway.awake if inputs.gateway else None
+    config = configuration.gateway_config(cluster, names, pods)
+    gateway = services.json_config_map(names.gateway, config)
     presence = [("presence", services.presence_config_map(names))] if managed else []
     return [
         *((pool.value, brokers.config_map(cluster, names, pool, inputs.lives)) for pool in Pool),

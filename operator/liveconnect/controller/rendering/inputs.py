@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from liveconnect.api.operands import StatedRule
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.departure import Departure
-from liveconnect.controller.model.hibernation import Hibernation
+from liveconnect.controller.model.hibernation import GatewayPods, Hibernation
 from liveconnect.controller.model.observed import Pool
 
 
@@ -38,6 +38,8 @@ class RenderInputs:
     """The node that is taken out of service; written down on its StatefulSet."""
     hibernation: Hibernation = field(default_factory=Hibernation)
     """Whether it sleeps, or is on its way to it or back; written down on both StatefulSets."""
+    gateway: GatewayPods | None = None
+    """The gateway's size when it is awake; what the object asks for when not given."""
     certificates: Mapping[Pool, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Content of the pools' own Secrets with certificates, by file name."""
     gateway_certificates: Mapping[str, str] | None = field(default=None, repr=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from liveconnect.api import operands
 from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
+from liveconnect.controller.model.hibernation import GatewayPods
 from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
     HOOKS_PORT,
@@ -248,6 +249,7 @@ def gateway_stateful_set(
         "service": names.gateway_pods,
         "path": operands.OUTBOX_FILE.rpartition("/")[0],
     }
+    size = inputs.gateway or GatewayPods(cluster.spec.gateway.replicas)
     stateful_set = _workload(
         cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
         [_config(names.gateway), _api_access(), (token_mount, token_volume), *tls],
@@ -256,11 +258,14 @@ def gateway_stateful_set(
         ports=_ports(cluster, "gateway"),
         env=[],
         command=["liveconnect-gateway"],
-        replicas=0 if inputs.hibernation.closed else cluster.spec.gateway.replicas,
+        replicas=0 if inputs.hibernation.closed else size.awake,
         resources=resources(cluster.spec.gateway.resources),
-        config_hash=digest(configuration.gateway_config(cluster, names)),
+        config_hash=digest(configuration.gateway_config(cluster, names, size.awake)),
     )  # fmt: skip
-    return extended(stateful_set, cluster.spec.gateway.podTemplate)
+    stateful_set = extended(stateful_set, cluster.spec.gateway.podTemplate)
+    if notes := size.annotations():
+        stateful_set["metadata"].setdefault("annotations", {}).update(notes)
+    return stateful_set
 
 
 def _workload(

@@ -23,11 +23,16 @@ from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.hibernation import (
     HIBERNATION_ANNOTATION,
     NODES_ANNOTATION,
+    PODS_ANNOTATION,
+    GatewayPods,
+    Hibernation,
     Phase,
 )
 from liveconnect.controller.model.manifest import ObjectKey
-from liveconnect.controller.model.observed import Memory, Pool
-from liveconnect.controller.planner import hibernation
+from liveconnect.controller.model.names import Names
+from liveconnect.controller.model.observed import Memory, Observed, Pool
+from liveconnect.controller.planner import gateway_size, hibernation
+from liveconnect.controller.planner.gateway_size import gateway_pods
 from liveconnect.controller.planner.membership import plan_membership
 from liveconnect.controller.planner.rotation import plan_rotation
 from liveconnect.controller.planner.storage import entrusted
@@ -467,3 +472,112 @@ def test_a_step_is_never_a_leave() -> None:
         world.step()
     assert not [a for a in world.log if isinstance(a, SuspendNode | EvacuateNode | ForgetNode)]
     assert not [a for a in world.log if isinstance(a, Delete)]
+
+
+def gateway_of(world: World, pods: int) -> None:
+    """Let the object ask for so many pods of the gateway."""
+    spec = world.cluster.spec
+    gateway = spec.gateway.model_copy(update={"replicas": pods})
+    changed = {"spec": spec.model_copy(update={"gateway": gateway})}
+    world.cluster = world.cluster.model_copy(
+        update={**changed, "generation": world.cluster.generation + 1}
+    )
+
+
+def sleep_with_gateway(before: int, after: int) -> World:
+    """A cluster that fell asleep with so many pods of the gateway, and shall have others."""
+    world = settled(2)
+    gateway_of(world, before)
+    for _ in range(3):
+        world.step()
+    put(world, hibernate=True, subscribers=2)
+    gateway_of(world, before)
+    go(world, lambda: asleep(world))
+    gateway_of(world, after)
+    return world
+
+
+def wake(world: World, gateway: int) -> None:
+    put(world, hibernate=False, subscribers=2)
+    gateway_of(world, gateway)
+
+
+def test_no_pod_of_the_gateway_stays_away_whose_volume_may_hold_messages() -> None:
+    world = sleep_with_gateway(3, 1)
+    for _ in range(5):
+        world.step()
+    assert running(world, _GATEWAY) == 0
+    said = condition(world, "Hibernated")["message"]
+    assert "demo-gateway has 3 pods as before its sleep" in said
+    assert said.endswith("then spec.gateway.replicas: 1")
+    wake(world, 1)
+    go(world, lambda: running(world, _GATEWAY) > 0)
+    assert running(world, _GATEWAY) == 3
+    config = world.children[ObjectKey("v1", "ConfigMap", "ns", "demo-gateway")]
+    assert '"replicas": 3' in config["data"]["config.json"], "keys stay with their pods"
+    begun = world.now
+    world.memory = replace(world.memory, emptying=None)  # another operator: it waits anew
+    go(world, lambda: running(world, _GATEWAY) != 3)
+    assert world.now - begun >= gateway_size.EMPTYING
+    assert running(world, _GATEWAY) == 1
+    go(world, lambda: condition(world, "Ready")["status"] == "True")
+    assert PODS_ANNOTATION not in world.children[_GATEWAY]["metadata"]["annotations"]
+    # Awake, it shrinks at once, as ever.
+    gateway_of(world, 3)
+    world.step()
+    gateway_of(world, 2)
+    world.step()
+    assert running(world, _GATEWAY) == 2
+
+
+def test_a_pod_of_the_gateway_that_does_not_come_back_is_waited_for_and_named() -> None:
+    world = sleep_with_gateway(2, 1)
+    wake(world, 1)
+    go(world, lambda: running(world, _GATEWAY) > 0)
+    world.children[_GATEWAY]["status"]["readyReplicas"] = 1
+    for _ in range(100):
+        world.step()
+    assert running(world, _GATEWAY) == 2
+    assert "demo-gateway: 1/2 pods ready" in condition(world, "Ready")["message"]
+    world.children[_GATEWAY]["status"]["readyReplicas"] = 2
+    world.step()
+    said = condition(world, "Ready")
+    assert (said["status"], said["reason"]) == ("False", "RollingOut")
+    assert "demo-gateway has 2 pods as before its sleep" in said["message"]
+    go(world, lambda: running(world, _GATEWAY) == 1)
+
+
+@given(
+    before=st.integers(1, 5),
+    during=st.lists(st.integers(1, 5), max_size=4),
+    ready=st.lists(st.integers(0, 5), max_size=30),
+)
+def test_the_gateway_wakes_as_large_as_it_was_or_shall_be(
+    before: int, during: list[int], ready: list[int]
+) -> None:
+    """Whatever is asked for while it sleeps, and whenever pods come and go after it."""
+    names, now = Names("demo", "ns"), World(parse({})).now
+    child: dict[str, Any] = {"metadata": {"generation": 1}, "spec": {"replicas": before}}
+    memory, wanted = Memory(), before
+    for wanted in [before, *during]:
+        observed = Observed(children={_GATEWAY: child}, memory=memory)
+        made = gateway_pods(wanted, names, observed, Hibernation(Phase.ASLEEP), now)
+        assert made.awake == max(before, wanted)
+        assert bool(made.message) == (wanted < before)
+        child = {"metadata": {"annotations": made.annotations()}, "spec": {"replicas": 0}}
+    whole_since = None
+    for pods in ready:
+        now += timedelta(seconds=10)
+        child["metadata"]["generation"] = 2
+        child["status"] = {"observedGeneration": 2, "readyReplicas": pods}
+        observed = Observed(children={_GATEWAY: child}, memory=memory)
+        made = gateway_pods(wanted, names, observed, Hibernation(), now)
+        whole_since = (whole_since or now) if pods >= before else None
+        if wanted >= before:
+            assert made == GatewayPods(wanted)
+            break
+        emptied = whole_since is not None and now - whole_since >= gateway_size.EMPTYING
+        assert made == (GatewayPods(wanted) if emptied else GatewayPods(before, before))
+        if emptied:
+            break
+        memory = replace(memory, emptying=made.since)
