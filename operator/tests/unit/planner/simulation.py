@@ -343,6 +343,8 @@ class World:
                 self.stop(pod)
             elif pod not in self.down:
                 self.running.add(pod)
+        # A join ends with the node that joins, and with its disk.
+        self.joining = {pod: join for pod, join in self.joining.items() if pod in self.disks}
         for pod, (due, discovery) in list(self.joining.items()):
             if self.now >= due:
                 # The one that joins sees the others before they see it.

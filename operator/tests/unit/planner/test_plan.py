@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from liveconnect.controller.model.actions import (
@@ -214,6 +214,7 @@ faults = st.lists(
 
 @settings(max_examples=12, deadline=None)
 @given(faults)
+@example(["scale3", "scale1", "restart"])  # the node goes before it has joined
 def test_whatever_happens_it_converges_and_never_breaks_the_contract(events: list[str]) -> None:
     """The simulation asserts VerneMQ's rules at every action; here: it always ends whole."""
     world = settled()
