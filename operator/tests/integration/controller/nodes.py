@@ -50,6 +50,7 @@ class Nodes:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=30)
+        self._loop.close()
 
     async def _serve(self) -> None:
         file = str(self._kube.plane.kubeconfig())

@@ -11,8 +11,9 @@ from liveconnect.common.policy.delegation import TopicReason
 from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.topics import InForce
 
-_CONDITIONS = r'{range .status.conditions[*]}{.type}={.reason}{"\n"}{end}'
-_EVENT = r'Event={.reason}{"\n"}'
+# Not jsonpath: in a watch its `range` prints the first object and no other.
+_CONDITIONS = r'{{range .status.conditions}}{{.type}}={{.reason}}{{"\n"}}{{end}}'
+_EVENT = r'Event={{.reason}}{{"\n"}}'
 _CLUSTER = frozenset(Reason)
 #: What is watched: resource, output, further arguments, and the list that its words are of.
 _WATCHED: tuple[tuple[str, str, tuple[str, ...], frozenset[str]], ...] = (
@@ -32,10 +33,10 @@ class Words:
 
     def start(self) -> None:
         """Write down every version of every object from now on."""
-        for resource, path, more, _ in _WATCHED:
+        for resource, template, more, _ in _WATCHED:
             command = [
                 str(binary("kubectl")), "--kubeconfig", str(self._plane.kubeconfig()),
-                "get", resource, "-A", "--watch", *more, "-o", f"jsonpath={path}",
+                "get", resource, "-A", "--watch", *more, "-o", f"go-template={template}",
             ]  # fmt: skip
             with self._file(resource).open("wb") as out:
                 self._watches.append(subprocess.Popen(command, stdout=out, stderr=out))
