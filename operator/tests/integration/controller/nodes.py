@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +32,8 @@ class Nodes:
         """Clients by pod."""
         self.asked: Counter[str] = Counter()
         """How often each pod was asked for its metrics: once in a pass of the operator."""
+        self.lives: dict[str, set[str]] = defaultdict(set)
+        """Uids of all pods that each node has had."""
         self._kube = kube
         self._names = Names("demo", kube.namespace)
         self._stopped: set[str] = set()
@@ -77,7 +79,10 @@ class Nodes:
     async def _found(self) -> dict[str, Any]:
         """The pods by address, as they are now: an address is given to another pod later."""
         listed = await self._pods.list_namespaced_pod(self._kube.namespace, label_selector=_BROKERS)
-        return {p.status.pod_ip: p for p in listed.items if p.status and p.status.pod_ip}
+        pods: list[Any] = listed.items
+        for pod in pods:
+            self.lives[pod.metadata.name].add(pod.metadata.uid)
+        return {p.status.pod_ip: p for p in pods if p.status.pod_ip}
 
     async def _asked(self, request: web.Request) -> Any:
         assert request.transport is not None
