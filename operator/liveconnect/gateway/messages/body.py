@@ -52,7 +52,8 @@ class Form(Generic[_Model]):
 
     def __init__(self, model: type[_Model]) -> None:
         self.fields = tuple(field.encode_name for field in msgspec.structs.fields(model))
-        self.quoted = tuple(f'"{field}"'.encode() for field in self.fields)
+        names = "|".join(map(re.escape, self.fields))
+        self.quoted = re.compile(f'"(?:{names})"'.encode())
         self.decode = msgspec.json.Decoder(model).decode
 
 
@@ -159,17 +160,15 @@ def _of_validation(message: str, fields: tuple[str, ...]) -> MessageError:
     return MessageError(message[: location.start()].replace("`", ""), location[1])
 
 
-def _refuse_duplicates(raw: bytes, quoted: tuple[bytes, ...]) -> None:
+def _refuse_duplicates(raw: bytes, quoted: re.Pattern[bytes]) -> None:
     """Refuse a field that is given twice: which of them was meant?
 
-    Without a backslash a name stands in the body as it is written here: then it is enough to
-    count. (Inside a payload names may repeat; that is the payload's own affair.)
+    Without a backslash a name stands in the body as it is written here: then it is enough to look
+    for names. (Inside a payload names may repeat; that is the payload's own affair.)
     """
     if b"\\" not in raw:
-        for name in quoted:
-            if raw.count(name) > 1:
-                break
-        else:
+        found = quoted.findall(raw)
+        if len(found) == len(set(found)):
             return
     _refuse_repeated(_pairs(raw))
 
