@@ -23,6 +23,9 @@ var ErrNonEmpty = errors.New("non_empty_node")
 const (
 	pingEvery  = 500 * time.Millisecond
 	askTimeout = 2 * time.Second
+	// A member that was removed is not taken from another's list for so long: that list may be
+	// older than the removal. VerneMQ's list knows by itself which is the newer.
+	removedFor = 5 * time.Second
 )
 
 // Node is this node and what it knows of the others.
@@ -37,6 +40,7 @@ type Node struct {
 
 	mu      sync.Mutex
 	members map[string]bool
+	removed map[string]time.Time
 	peers   map[string]*peer
 	left    bool
 	synced  atomic.Bool
@@ -52,7 +56,7 @@ func New(conf *config.Config, data string, log *slog.Logger) (*Node, error) {
 	}
 	n := &Node{
 		Name: conf.NodeName, cookie: conf.Cookie, joinDelay: conf.JoinDelay, log: log,
-		file: filepath.Join(data, "members.json"), keysFile: filepath.Join(data, "api-keys.json"), members: map[string]bool{}, peers: map[string]*peer{},
+		file: filepath.Join(data, "members.json"), keysFile: filepath.Join(data, "api-keys.json"), members: map[string]bool{}, removed: map[string]time.Time{}, peers: map[string]*peer{},
 	}
 	for _, listener := range conf.Listeners {
 		if listener.Type == "vmq" {
@@ -179,6 +183,7 @@ func (n *Node) add(names ...string) {
 	defer n.mu.Unlock()
 	changed := false
 	for _, name := range names {
+		delete(n.removed, name)
 		if !n.members[name] {
 			n.members[name], changed = true, true
 		}
@@ -196,6 +201,7 @@ func (n *Node) remove(name string) {
 		return
 	}
 	delete(n.members, name)
+	n.removed[name] = time.Now()
 	if p := n.peers[name]; p != nil {
 		p.stop()
 		delete(n.peers, name)
@@ -212,11 +218,25 @@ func (n *Node) gossip(from string, members []string) {
 	for _, name := range members {
 		mine = mine || name == n.Name
 	}
+	members = n.current(members)
 	if mine && lone && !left && !n.nonEmpty() {
 		n.add(members...)
 	} else if mine && n.knows(from) {
 		n.add(members...)
 	}
+}
+
+// current leaves out who was removed a moment ago.
+func (n *Node) current(members []string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	kept := make([]string, 0, len(members))
+	for _, name := range members {
+		if at, gone := n.removed[name]; !gone || time.Since(at) > removedFor {
+			kept = append(kept, name)
+		}
+	}
+	return kept
 }
 
 func (n *Node) knows(name string) bool {
