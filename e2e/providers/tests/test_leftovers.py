@@ -26,20 +26,8 @@ def crashed() -> Iterator[LocalProvider]:
         pytest.skip("a local cluster runs: there is one at a time")
     (folder / "pods" / "volume").mkdir(parents=True)
     network.up()
-    iptables = (
-        "iptables",
-        "-t",
-        "nat",
-        "-A",
-        "OUTPUT",
-        "-p",
-        "tcp",
-        "--dport",
-        "9",
-        "-j",
-        "RETURN",
-    )
-    subprocess.run(network.inside(*iptables), check=True)
+    rule = ("-A", "OUTPUT", "-p", "tcp", "--dport", "9", "-j", "RETURN")
+    subprocess.run(network.inside("iptables", "-t", "nat", *rule), check=True)
     subprocess.run(network.inside("ip", "link", "add", "lc-bridge", "type", "bridge"), check=True)
     mount = ("mount", "-t", "tmpfs", "none", str(folder / "pods" / "volume"))
     subprocess.run(mount, check=True)

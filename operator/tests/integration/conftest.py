@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,9 @@ from e2e.providers.control_plane import ControlPlaneProvider
 from e2e.providers.paths import ROOT
 
 
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
-    """An API server with our CRD in it; gone with the session, so no other can be meant."""
-    folder = tmp_path_factory.mktemp("control-plane")
-    provider = ControlPlaneProvider("integration", Path(folder))
+@contextlib.contextmanager
+def serving(provider: ControlPlaneProvider) -> Iterator[ControlPlaneProvider]:
+    """Run a control plane with our CRD in it, while the block lasts."""
     try:
         provider.create()
         provider.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
@@ -26,3 +25,11 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield provider
     finally:
         provider.delete()
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
+    """An API server with our CRD in it; gone with the session, so no other can be meant."""
+    folder = tmp_path_factory.mktemp("control-plane")
+    with serving(ControlPlaneProvider("integration", Path(folder))) as provider:
+        yield provider

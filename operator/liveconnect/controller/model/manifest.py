@@ -42,6 +42,12 @@ class ObjectKey:
         return f"{self.kind}/{self.name}"
 
 
+def is_seen(child: Manifest) -> bool:
+    """Whether a child's controller has looked at its newest generation."""
+    seen = int((child.get("status") or {}).get("observedGeneration", 0))
+    return seen >= int(child.get("metadata", {}).get("generation", 0))
+
+
 def digest(value: Any) -> str:
     """Sixteen hex digits that change when the JSON value does."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))

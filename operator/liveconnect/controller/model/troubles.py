@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from liveconnect.controller.model.manifest import Manifest
+from liveconnect.controller.model.manifest import Manifest, is_seen
 
 #: A container waits for these without anything being wrong.
 _PATIENT = {"ContainerCreating", "PodInitializing"}
@@ -54,10 +54,9 @@ def component(body: Manifest) -> str:
 def lacks_pods(workload: Manifest, now: datetime) -> bool:
     """Whether the controller has made fewer pods than it was told to, and had time for them."""
     status, meta = workload.get("status", {}), workload["metadata"]
-    seen = int(status.get("observedGeneration", 0)) >= int(meta.get("generation", 0))
     wanted = int(workload.get("spec", {}).get("replicas", 1))
     made = datetime.fromisoformat(meta["creationTimestamp"])
-    return seen and int(status.get("replicas", 0)) < wanted and now - made > _PATIENCE
+    return is_seen(workload) and int(status.get("replicas", 0)) < wanted and now - made > _PATIENCE
 
 
 def replica_failure(deployment: Manifest) -> str:

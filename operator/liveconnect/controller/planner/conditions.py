@@ -16,14 +16,14 @@ from liveconnect.api.v1alpha1 import (
 from liveconnect.api.v1alpha1.cluster import PAUSED_ANNOTATION
 from liveconnect.controller.model.departure import Purpose
 from liveconnect.controller.model.hibernation import Phase
-from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.manifest import ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.model.troubles import component
 from liveconnect.controller.planner.certificate_report import certificate_verdict
 from liveconnect.controller.planner.certificates import Certificates
 from liveconnect.controller.planner.hibernation import Sleep, verdict, wake_up
-from liveconnect.controller.planner.inforce import is_seen, what_is_behind
+from liveconnect.controller.planner.inforce import what_is_behind
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.mesh import Mesh
 from liveconnect.controller.planner.reasons import Reason

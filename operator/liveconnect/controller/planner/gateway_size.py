@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from liveconnect.controller.model.hibernation import GatewayPods, Hibernation, pods_of_gateway
-from liveconnect.controller.model.manifest import Manifest, ObjectKey
+from liveconnect.controller.model.manifest import Manifest, ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed
 
@@ -46,9 +46,7 @@ def gateway_pods(
 
 
 def _all_ready(child: Manifest, pods: int) -> bool:
-    status = child.get("status") or {}
-    seen = int(status.get("observedGeneration", 0)) >= int(child["metadata"].get("generation", 0))
-    return seen and int(status.get("readyReplicas", 0)) >= pods
+    return is_seen(child) and int((child.get("status") or {}).get("readyReplicas", 0)) >= pods
 
 
 def _waits(names: Names, before: int, wanted: int) -> str:

@@ -30,7 +30,7 @@ from liveconnect.controller.model.hibernation import (
     furthest,
     written,
 )
-from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.manifest import ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Memory, Observed, Pool
 from liveconnect.controller.planner.gateway_size import gateway_pods
@@ -268,9 +268,8 @@ def pods_of(key: ObjectKey, observed: Observed) -> int:
     if child is None:
         return 0
     status = child.get("status") or {}
-    seen = int(status.get("observedGeneration", 0)) >= int(child["metadata"].get("generation", 0))
     wanted = int(child["spec"].get("replicas", 1))
-    return int(status.get("replicas", 0)) if seen and not wanted else max(wanted, 1)
+    return int(status.get("replicas", 0)) if is_seen(child) and not wanted else max(wanted, 1)
 
 
 def _serves(key: ObjectKey, observed: Observed) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.actions import Apply, Delete
-from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, ObjectKey
+from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.drift import CHANGED, CLASS_CHANGED, MISSING
@@ -101,9 +101,3 @@ def _older(child: Manifest | None) -> str:
     lacking = wanted - updated if is_seen(child) else wanted
     name = child["metadata"]["name"]
     return f"{name}: {lacking} pods are of an older template" if lacking > 0 else ""
-
-
-def is_seen(child: Manifest) -> bool:
-    """Whether a child's controller has looked at its newest generation."""
-    seen = int((child.get("status") or {}).get("observedGeneration", 0))
-    return seen >= int(child.get("metadata", {}).get("generation", 0))

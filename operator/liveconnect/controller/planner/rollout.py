@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from liveconnect.controller.model.manifest import ObjectKey
+from liveconnect.controller.model.manifest import ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, PodView, Pool
 from liveconnect.controller.planner.membership import Membership
@@ -95,11 +95,9 @@ def _revision(names: Names, pool: Pool, observed: Observed) -> str | None:
     """The revision of the pool's template; None while its controller has not looked at it."""
     key = ObjectKey("apps/v1", "StatefulSet", names.namespace, names.pool(pool))
     child = observed.children.get(key, {})
-    status = child.get("status") or {}
-    generation = int(child.get("metadata", {}).get("generation", 0))
-    if not generation or int(status.get("observedGeneration", 0)) < generation:
+    if not child.get("metadata", {}).get("generation") or not is_seen(child):
         return None
-    return str(status.get("updateRevision", "")) or None
+    return str((child.get("status") or {}).get("updateRevision", "")) or None
 
 
 def _since(pool: Pool, revision: str, observed: Observed, now: datetime) -> datetime:

@@ -18,7 +18,7 @@ from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.actions import Action, AddApiKey, Delete, RemoveApiKey
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.hibernation import Phase
-from liveconnect.controller.model.manifest import COOKIE_ANNOTATION, ObjectKey
+from liveconnect.controller.model.manifest import COOKIE_ANNOTATION, ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import BrokerView, Observed, PodView, Pool
 from liveconnect.controller.planner.membership import Membership
@@ -214,7 +214,7 @@ def follows(names: Names, observed: Observed) -> bool:
     wanted = int(child.get("spec", {}).get("replicas", 1))
     return (
         observed.memory.applied.get(key) == generation
-        and int(status.get("observedGeneration", 0)) >= generation
+        and is_seen(child)
         and int(status.get("replicas", 0)) == wanted
         and int(status.get("updatedReplicas", 0)) == wanted
         and int(status.get("readyReplicas", 0)) == wanted
@@ -263,8 +263,7 @@ def _template_cookie(names: Names, pool: Pool, observed: Observed) -> str:
     """The cookie that new pods of the pool are made with, as its controller has seen it."""
     key = ObjectKey("apps/v1", "StatefulSet", names.namespace, names.pool(pool))
     child = observed.children.get(key, {})
-    generation = int(child.get("metadata", {}).get("generation", 0))
-    if int((child.get("status") or {}).get("observedGeneration", 0)) < generation:
+    if not is_seen(child):
         return ""
     template = child.get("spec", {}).get("template", {}).get("metadata", {})
     return str((template.get("annotations") or {}).get(COOKIE_ANNOTATION, ""))

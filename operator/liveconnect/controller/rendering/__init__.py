@@ -117,7 +117,7 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
 def _config_maps(
     cluster: Cluster, names: Names, inputs: RenderInputs, auth: AuthConfig, *, managed: bool
 ) -> list[tuple[str, Manifest]]:
-    pods = inputs.gateway.awake if inputs.gateway else None
+    pods = inputs.gateway_size(cluster).awake
     config = configuration.gateway_config(cluster, names, pods)
     gateway = services.json_config_map(names.gateway, config)
     presence = [("presence", services.presence_config_map(names))] if managed else []

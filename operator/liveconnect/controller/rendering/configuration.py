@@ -415,8 +415,8 @@ def _requests(cluster: Cluster) -> RequestOptions | None:
     )
 
 
-def gateway_config(cluster: Cluster, names: Names, pods: int | None = None) -> dict[str, Any]:
-    """The gateway's file, for so many pods or for as many as the object asks for.
+def gateway_config(cluster: Cluster, names: Names, pods: int) -> dict[str, Any]:
+    """The gateway's file, for so many pods.
 
     The brokers' own bounds are the gateway's, too: who exceeds them loses the connection, and
     that one is all callers'.
@@ -433,7 +433,7 @@ def gateway_config(cluster: Cluster, names: Names, pods: int | None = None) -> d
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
         requests=_requests(cluster),
-        replicas=cluster.spec.gateway.replicas if pods is None else pods,
+        replicas=pods,
         peers=_peers(cluster, names),
         https=_https(cluster, names),
         max_outbox_messages=cluster.spec.gateway.outbox.maxMessages,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from liveconnect.api.operands import StatedRule
+from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.departure import Departure
 from liveconnect.controller.model.hibernation import GatewayPods, Hibernation
@@ -57,3 +58,7 @@ class RenderInputs:
     """Pods whose volume has served an earlier life, and the life that it serves now."""
     rules: Sequence[StatedRule] | None = None
     """Topic rules in force; the cluster object's own when not given."""
+
+    def gateway_size(self, cluster: Cluster) -> GatewayPods:
+        """The gateway's size, which the object says when nothing else does."""
+        return self.gateway or GatewayPods(cluster.spec.gateway.replicas)

@@ -7,7 +7,6 @@ from typing import Any
 
 from liveconnect.api import operands
 from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
-from liveconnect.controller.model.hibernation import GatewayPods
 from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
     HOOKS_PORT,
@@ -249,7 +248,7 @@ def gateway_stateful_set(
         "service": names.gateway_pods,
         "path": operands.OUTBOX_FILE.rpartition("/")[0],
     }
-    size = inputs.gateway or GatewayPods(cluster.spec.gateway.replicas)
+    size = inputs.gateway_size(cluster)
     stateful_set = _workload(
         cluster, settings, names.gateway, names.selector("gateway"), pod_labels,
         [_config(names.gateway), _api_access(), (token_mount, token_volume), *tls],

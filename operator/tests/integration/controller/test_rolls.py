@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from e2e.providers.control_plane import ControlPlaneProvider
+from tests.integration.conftest import serving
 from tests.integration.controller.conftest import Eventually, Kube, Operator
 from tests.integration.controller.nodes import ADDRESSES, Nodes
 from tests.integration.controller.test_reconcile import ready
@@ -30,13 +31,8 @@ _NODES = {"demo-publisher-0", "demo-subscriber-0", "demo-subscriber-1"}
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
     """A control plane whose pods have addresses that a test can answer at."""
     folder = tmp_path_factory.mktemp("rolls") / "plane"
-    provider = ControlPlaneProvider("rolls", folder, pod_addresses=ADDRESSES)
-    try:
-        provider.create()
-        provider.kubectl("apply", "--server-side", "-f", "crds")
+    with serving(ControlPlaneProvider("rolls", folder, pod_addresses=ADDRESSES)) as provider:
         yield provider
-    finally:
-        provider.delete()
 
 
 @pytest.fixture

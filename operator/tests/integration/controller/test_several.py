@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.providers.control_plane import ControlPlaneProvider
+from tests.integration.conftest import serving
 from tests.integration.controller.conftest import Eventually, Kube, Operator
 from tests.integration.controller.test_reconcile import cluster
 
@@ -22,13 +23,8 @@ _LEASE = "operators"
 @pytest.fixture
 def plane(tmp_path: Path) -> Iterator[ControlPlaneProvider]:
     """A control plane in which no other operator acts."""
-    provider = ControlPlaneProvider("several", tmp_path / "plane")
-    try:
-        provider.create()
-        provider.kubectl("apply", "--server-side", "-f", "crds")
+    with serving(ControlPlaneProvider("several", tmp_path / "plane")) as provider:
         yield provider
-    finally:
-        provider.delete()
 
 
 @pytest.fixture

@@ -35,14 +35,14 @@ def cluster(gateway: dict[str, Any]) -> Cluster:
 
 def test_requests_are_off_until_they_are_wanted() -> None:
     names = Names("demo", "shop", "cluster.local")
-    assert gateway_config(cluster({}), names)["requests"] is None
+    assert gateway_config(cluster({}), names, 2)["requests"] is None
     assert auth_config(cluster({}), names, []).replies is None
 
 
 def test_gateway_and_auth_service_know_the_same_answers() -> None:
     on = cluster({"requests": {"replyTopic": "r/{clientId}", "maxReplyBytes": 7}})
     names = Names("demo", "shop", "cluster.local")
-    made = gateway_config(on, names)["requests"]
+    made = gateway_config(on, names, 2)["requests"]
     assert (made["topic"], made["reply_topic"]) == ("clients/{clientId}/requests", "r/{clientId}")
     replies = auth_config(on, names, []).replies
     assert replies == Replies(
@@ -59,7 +59,7 @@ def bounds(config: dict[str, str]) -> tuple[int, int]:
         "metadata": {"name": "demo", "namespace": "shop", "uid": "u"},
         "spec": spec,
     }
-    made = gateway_config(Cluster.parse(body), Names("demo", "shop", "cluster.local"))
+    made = gateway_config(Cluster.parse(body), Names("demo", "shop", "cluster.local"), 2)
     return made["max_message_bytes"], made["max_topic_levels"]
 
 
