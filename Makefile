@@ -7,6 +7,8 @@ PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
 # What the product image needs; the client of backends is in their images.
 IMAGE_EXTRAS := controller webhook gateway cli
+# Workers of `make test`: alone, tests wait for processes and pods half of their time.
+WORKERS ?= 2
 BROKER_IMAGE ?=
 export BROKER_IMAGE
 
@@ -46,7 +48,7 @@ lint: setup ## Style of Python and Go
 
 .PHONY: types
 types: setup ## mypy, strict
-	@$(VENV)/bin/mypy operator/liveconnect operator/tests e2e hack
+	@$(VENV)/bin/mypy operator/liveconnect operator/tests e2e hack conftest.py
 
 .PHONY: imports
 imports: setup ## Layers, checked by import-linter
@@ -78,7 +80,7 @@ binaries: packages ## Build the control plane that the integration tests run on 
 
 .PHONY: test
 test: lint types imports verify binaries ## Everything: what CI runs
-	@$(PYTHON) -m pytest operator/tests e2e
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder operator/tests e2e
 
 .PHONY: demo
 demo: setup ## Bring a cluster up and play LiveConnect's story

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,30 @@ _ORDER = (
 )
 _MAX_DUMPS = 5
 _SMALL = ("small", "e2e-small")
+_FIRST_WORKER = "gw0"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before workers start that share it: the cluster, where its progress can be seen."""
+    if _is_a_worker(session.config) or session.config.getoption("dist", "no") == "no":
+        return
+    stack = session.config.stash.setdefault(_SHARED, contextlib.ExitStack())
+    try:
+        stack.enter_context(bringup.for_tests())
+    except Exception as error:  # noqa: BLE001 - the scenarios fail, the other tests do not
+        print(f"no cluster for the scenarios: {error}", file=sys.stderr)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Take it down after them."""
+    session.config.stash.setdefault(_SHARED, contextlib.ExitStack()).close()
+
+
+def _is_a_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+_SHARED: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,6 +117,16 @@ def roads_seen(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
     rows: list[Row] = request.config.stash.setdefault(_ROADS, [])
     yield rows
     roadreport.write(rows)
+    if _is_a_worker(request.config):
+        output: dict[str, Any] = request.config.workeroutput  # type: ignore[attr-defined]
+        output["roads"] = [asdict(row) for row in rows]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker's phones saw."""
+    rows = getattr(node, "workeroutput", {}).get("roads", [])
+    node.config.stash.setdefault(_ROADS, []).extend(Row(**row) for row in rows)
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +143,11 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     # Building Kubernetes takes minutes: its progress is shown, not captured.
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with contextlib.ExitStack() as stack:
-        with capture.global_and_fixture_disabled():
-            made = stack.enter_context(bringup.for_tests())
+        if _is_a_worker(request.config):
+            made = bringup.reach(bringup.provider())
+        else:
+            with capture.global_and_fixture_disabled():
+                made = stack.enter_context(bringup.for_tests())
         made.refuse_unless_ours()
         request.config.stash[_RUNNING] = made
         yield made
@@ -122,8 +162,10 @@ def issuer() -> Issuer:
 
 @pytest.fixture(scope="session")
 def quickstart(cluster: Cluster, issuer: Issuer) -> Manifest:
-    """The quickstart object, ready."""
-    body = samples.apply_quickstart(cluster, issuer)
+    """The quickstart object, ready; every worker but the first has one of another name."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", _FIRST_WORKER)
+    name = "quickstart" if worker == _FIRST_WORKER else f"quickstart-{worker}"
+    body = samples.apply_quickstart(cluster, issuer, name)
     wait_ready(cluster, body["metadata"]["name"], "default", within=300)
     return body
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from e2e.kit.reader import Reader, ReadError
 
 Manifest = dict[str, Any]
 
@@ -24,6 +27,14 @@ class ForeignClusterError(RuntimeError):
     """The cluster was not made for this."""
 
 
+@contextlib.contextmanager
+def _as_kubectl() -> Iterator[None]:
+    try:
+        yield
+    except ReadError as error:
+        raise KubectlError(str(error)) from error
+
+
 class Cluster:
     """What the kit needs of the API server."""
 
@@ -36,6 +47,7 @@ class Cluster:
         """
         self.kubeconfig = kubeconfig
         self.binary = kubectl
+        self._reader = Reader(kubeconfig)
 
     def command(self, *args: str) -> list[str]:
         """The command line of a kubectl call."""
@@ -65,7 +77,14 @@ class Cluster:
         return done.stdout
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Manifest | None:
-        """One object, None when there is none."""
+        """One object, None when there is none.
+
+        Raises:
+            KubectlError: When it cannot be asked for.
+        """
+        if self._reader.knows(kind):
+            with _as_kubectl():
+                return self._reader.get(kind, name, namespace)
         out = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
         return json.loads(out) if out.strip() else None
 
@@ -83,7 +102,14 @@ class Cluster:
     def items(
         self, kind: str, namespace: str | None = "default", selector: str = ""
     ) -> list[Manifest]:
-        """Objects of a kind (or of several, separated by commas); all namespaces for None."""
+        """Objects of a kind (or of several, separated by commas); all namespaces for None.
+
+        Raises:
+            KubectlError: When they cannot be asked for.
+        """
+        if namespace is not None and self._reader.knows(kind):
+            with _as_kubectl():
+                return self._reader.items(kind, namespace, selector)
         where = ["-A"] if namespace is None else ["-n", namespace]
         chosen = ["-l", selector] if selector else []
         out = self.kubectl("get", kind, *where, *chosen, "-o", "json")
@@ -125,7 +151,10 @@ class Cluster:
 
     def is_marked(self) -> bool:
         """Whether the cluster was made for demo or tests."""
-        return self.get("configmap", MARKER_NAME, MARKER_NAMESPACE) is not None
+        found = self.kubectl(
+            "get", "configmap", MARKER_NAME, "-n", MARKER_NAMESPACE, "--ignore-not-found"
+        )
+        return bool(found.strip())
 
     def mark(self, purpose: str) -> None:
         """Note in the cluster what it was made for; only its maker may."""

@@ -92,10 +92,10 @@ def service_account(namespace: str, name: str) -> Manifest:
     }
 
 
-def apply_quickstart(cluster: Cluster, issuer: Issuer) -> Manifest:
-    """Apply the quickstart with all that it refers to, and return it."""
+def apply_quickstart(cluster: Cluster, issuer: Issuer, name: str = "quickstart") -> Manifest:
+    """Apply the quickstart, by another name if need be, with all that it refers to; return it."""
     body = quickstart()
-    cluster.apply(
-        service_account(*ORDERS_SERVICE), key_set(body["metadata"]["name"], "default", issuer), body
-    )
+    body["metadata"]["name"] = name
+    body["spec"]["auth"]["tokens"][0]["jwt"]["jwksSecretRef"]["name"] = f"{name}-jwks"
+    cluster.apply(service_account(*ORDERS_SERVICE), key_set(name, "default", issuer), body)
     return body

@@ -10,6 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+#: Kubernetes collects garbage less often: a small machine has memory, but not the cores.
+_SPARING = {"GOGC": "400"}
+
 
 class Processes:
     """The processes of one cluster, noted in its state folder."""
@@ -33,7 +36,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **_SPARING, **(env or {})},
                 start_new_session=True,
             )
         self._started[process.pid] = process

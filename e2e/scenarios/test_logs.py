@@ -16,9 +16,9 @@ pytestmark = pytest.mark.e2e
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]+")
 
 
-def _logs(cluster: Cluster, namespace: str) -> dict[str, str]:
+def _logs(cluster: Cluster, namespace: str, selector: str = "") -> dict[str, str]:
     logs = {}
-    for pod in cluster.items("pods", namespace):
+    for pod in cluster.items("pods", namespace, selector):
         name = pod["metadata"]["name"]
         arguments = ("logs", name, "-n", namespace, "--all-containers", "--tail=-1")
         logs[name] = cluster.kubectl(*arguments)
@@ -29,15 +29,16 @@ def _logs(cluster: Cluster, namespace: str) -> dict[str, str]:
     return logs
 
 
-@pytest.mark.usefixtures("quickstart")
-def test_no_log_holds_a_token_or_a_password(cluster: Cluster) -> None:
+def test_no_log_holds_a_token_or_a_password(cluster: Cluster, quickstart: Manifest) -> None:
     secrets = {
         base64.b64decode(value).decode(errors="replace")
         for secret in cluster.items("secrets", "default", "app.kubernetes.io/part-of=liveconnect")
         for value in secret["data"].values()
     }
     assert secrets, "no Secret of the cluster object was found: nothing is checked"
-    logs = {**_logs(cluster, "default"), **_logs(cluster, NAMESPACE)}
+    # Pods of others come and go.
+    ours = f"app.kubernetes.io/instance={quickstart['metadata']['name']}"
+    logs = {**_logs(cluster, "default", ours), **_logs(cluster, NAMESPACE)}
     assert sum(map(len, logs.values())), "no pod logs anything: nothing is checked"
     for pod, text in logs.items():
         found = _TOKEN.search(text)

@@ -166,11 +166,9 @@ def test_missing_key_set_is_reported_and_others_are_served(
     )
 
 
-@pytest.mark.usefixtures("quickstart")
-def test_kubectl_wait_works(cluster: Cluster) -> None:
-    out = cluster.kubectl(
-        "wait", "--for=condition=Ready", "liveconnect/quickstart", "--timeout=120s", timeout=130
-    )
+def test_kubectl_wait_works(cluster: Cluster, quickstart: Manifest) -> None:
+    target = f"liveconnect/{quickstart['metadata']['name']}"
+    out = cluster.kubectl("wait", "--for=condition=Ready", target, "--timeout=120s", timeout=130)
     assert "condition met" in out
 
 

@@ -23,4 +23,4 @@ def test_a_cluster_without_our_mark_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_with_it_is_not(tmp_path: Path) -> None:
-    kubectl(tmp_path, '{"kind": "ConfigMap"}').refuse_unless_ours()
+    kubectl(tmp_path, "made-for-liveconnect   1      5m").refuse_unless_ours()

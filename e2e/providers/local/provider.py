@@ -176,6 +176,9 @@ class LocalProvider:
             f"--service-account-private-key-file={pki.path('sa.key')}",
             f"--root-ca-file={pki.path('ca.crt')}",
             "--use-service-account-credentials=true",
+            # Several objects are made and changed at the same time.
+            "--kube-api-qps=200",
+            "--kube-api-burst=400",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--cert-dir={self._folder}/controller-manager",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from e2e.kit.reader import Reader
 from e2e.providers.control_plane import ControlPlaneProvider
 from tests.integration.controller.words import Words
 
@@ -108,6 +110,7 @@ class Kube:
     def __init__(self, plane: ControlPlaneProvider, namespace: str) -> None:
         self.plane = plane
         self.namespace = namespace
+        self._reader = Reader(plane.kubeconfig())
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Kubectl in the test's namespace."""
@@ -120,9 +123,14 @@ class Kube:
         )
 
     def get(self, what: str, name: str) -> dict[str, Any]:
-        """One object."""
-        found: dict[str, Any] = yaml.safe_load(self("get", what, name, "-o", "yaml"))
-        return found
+        """One object that must be there."""
+        if not self._reader.knows(what):
+            found: dict[str, Any] = json.loads(self("get", what, name, "-o", "json"))
+            return found
+        seen = self._reader.get(what, name, self.namespace)
+        if seen is None:
+            raise LookupError(f"{what} {self.namespace}/{name} is not there")
+        return seen
 
     def names(self, *kinds: str) -> set[str]:
         """`kind/name` of everything of ours in the namespace."""

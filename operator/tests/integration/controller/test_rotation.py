@@ -93,4 +93,4 @@ def test_a_new_object_with_the_annotation_has_nothing_to_rotate(
     body["metadata"]["annotations"] = {"liveconnect.io/rotate-api-key": "1"}
     kube.apply(body)
     eventually(lambda: rotating(kube).get("status") == "False", within=30)
-    assert "api-key-next" not in secret(kube)
+    assert "api-key-next" not in eventually(lambda: secret(kube))

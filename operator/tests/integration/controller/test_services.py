@@ -83,8 +83,9 @@ def test_every_field_is_in_the_service_that_devices_reach(
     assert "listener.tcp.mqtt.proxy_protocol = on\n" in conf
     assert "listener.tcp.mqtt.proxy_protocol_use_cn_as_username = off\n" in conf
     assert "listener.ws.ws.proxy_protocol" not in conf
-    container = kube.get("statefulset", "demo-subscriber")["spec"]["template"]["spec"]["containers"]
-    assert {1884, 8080} <= {p["containerPort"] for p in container[0]["ports"]}
+    stateful_set = eventually(lambda: kube.get("statefulset", "demo-subscriber"))
+    container = stateful_set["spec"]["template"]["spec"]["containers"][0]
+    assert {1884, 8080} <= {p["containerPort"] for p in container["ports"]}
     # Nobody comes in from outside by any other Service.
     kinds = "{range .items[*]}{.metadata.name}={.spec.type} {end}"
     types = dict(s.split("=") for s in kube("get", "svc", "-o", f"jsonpath={kinds}").split())
