@@ -157,6 +157,16 @@ _SUBSCRIBERS.append(
     )
 )
 
+_SUBSCRIBERS.append(
+    _rule(
+        "!has(self.autoscaling) || !has(self.listeners) || "
+        "self.listeners.map(l, l.maxConnections).sum() >= self.autoscaling.connectionsPerNode",
+        "a node cannot hold so many: its listeners' maxConnections are less together, so the pool "
+        "would never grow; lower connectionsPerNode or raise maxConnections",
+        ".autoscaling.connectionsPerNode",
+    )
+)
+
 _AUTOSCALING = [
     _rule(
         "self.minReplicas <= self.maxReplicas",

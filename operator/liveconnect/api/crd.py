@@ -31,8 +31,8 @@ _Rules = dict[str, list[Rule]]
 NAME = f"{PLURAL}.{GROUP}"
 TOPIC_NAME = f"{TOPIC_PLURAL}.{GROUP}"
 _KEPT = (
-    "type", "description", "enum", "pattern", "format", "minimum", "maximum", "minLength",
-    "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required",
+    "type", "description", "enum", "pattern", "format", "minimum", "maximum", "multipleOf",
+    "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required",
     "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
 )  # fmt: skip
 #: Lists that are maps or sets for server-side apply, by path (which no two kinds have in common

@@ -2,6 +2,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"os"
@@ -92,13 +93,10 @@ func (b *Broker) Start() error {
 		var err error
 		settings := listeners.Config{ID: l.Name, Address: l.Address}
 		switch l.Type {
-		case "tcp":
-			err = b.addTCP(l, settings)
+		case "tcp", "ssl":
+			err = b.addTCP(l)
 		case "ws":
 			err = b.server.AddListener(listeners.NewWebsocket(settings))
-		case "ssl":
-			settings.TLSConfig = b.pems.tlsConfig(l.TLS)
-			err = b.server.AddListener(listeners.NewTCP(settings))
 		case "wss":
 			settings.TLSConfig = b.pems.tlsConfig(l.TLS)
 			err = b.server.AddListener(listeners.NewWebsocket(settings))
@@ -116,19 +114,22 @@ func (b *Broker) Start() error {
 	return nil
 }
 
-// addTCP opens a plain listener. One that expects the PROXY protocol resets who comes without it
-// (recorded).
-func (b *Broker) addTCP(l config.Listener, settings listeners.Config) error {
-	if !l.ProxyProtocol {
-		return b.server.AddListener(listeners.NewTCP(settings))
-	}
+// addTCP opens a listener that is no WebSocket's. One that expects the PROXY protocol resets who comes
+// without it (recorded).
+func (b *Broker) addTCP(l config.Listener) error {
 	raw, err := net.Listen("tcp", l.Address)
 	if err != nil {
 		return err
 	}
-	require := func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.REQUIRE, nil }
-	proxied := &proxyproto.Listener{Listener: raw, ConnPolicy: require, ReadHeaderTimeout: 5 * time.Second}
-	return b.server.AddListener(listeners.NewNet(l.Name, proxied))
+	open := bounded(raw, l.Ceiling())
+	switch {
+	case l.Type == "ssl":
+		open = tls.NewListener(open, b.pems.tlsConfig(l.TLS))
+	case l.ProxyProtocol:
+		require := func(proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) { return proxyproto.REQUIRE, nil }
+		open = &proxyproto.Listener{Listener: open, ConnPolicy: require, ReadHeaderTimeout: 5 * time.Second}
+	}
+	return b.server.AddListener(listeners.NewNet(l.Name, open))
 }
 
 // ClearPemCache makes the next handshakes read certificates anew; connections stay.
@@ -278,7 +279,7 @@ func (b *Broker) lock(clientID string) *sync.Mutex {
 
 // reset closes a connection so that the client sees a reset, not an orderly end.
 func reset(cl *mqtt.Client) {
-	if conn, ok := cl.Net.Conn.(*net.TCPConn); ok {
+	if conn, ok := cl.Net.Conn.(interface{ SetLinger(int) error }); ok {
 		_ = conn.SetLinger(0)
 	}
 	cl.Stop(packets.ErrNotAuthorized)

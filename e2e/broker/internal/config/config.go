@@ -22,9 +22,18 @@ var knownKeys string
 type Listener struct {
 	Type, Name, Address    string
 	Mountpoint             string
-	MaxConnections, Accept int
+	MaxConnections, Accept int // -1: no bound
 	ProxyProtocol          bool
 	TLS                    TLS
+}
+
+// Ceiling is how many connections the listener really has at most: MaxConnections for each acceptor
+// (recorded). -1: any number.
+func (l Listener) Ceiling() int {
+	if l.MaxConnections < 0 {
+		return -1
+	}
+	return l.MaxConnections * l.Accept
 }
 
 // TLS are the options of an ssl or wss listener.
@@ -85,6 +94,7 @@ func Load(etc string) (*Config, error) {
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		l.TLS = c.tls(*l)
+		l.MaxConnections, l.Accept = c.bound(*l, "max_connections", 10000), c.bound(*l, "nr_of_acceptors", 10)
 		l.ProxyProtocol = c.Values["listener."+l.Type+"."+l.Name+".proxy_protocol"] == "on"
 		l.Mountpoint = c.Values["listener."+l.Type+"."+l.Name+".mountpoint"]
 	}
@@ -93,20 +103,36 @@ func Load(etc string) (*Config, error) {
 	return c, c.readErlang(etc)
 }
 
-// tls reads a listener's own options, then those of its type, then VerneMQ's default.
-func (c *Config) tls(l Listener) TLS {
-	option := func(name, otherwise string) string {
-		for _, key := range []string{"listener." + l.Type + "." + l.Name + "." + name, "listener." + l.Type + "." + name} {
-			if value, ok := c.Values[key]; ok {
-				return value
-			}
+// option reads a listener's own option, then that of its type.
+func (c *Config) option(l Listener, name, otherwise string) string {
+	for _, key := range []string{"listener." + l.Type + "." + l.Name + "." + name, "listener." + l.Type + "." + name} {
+		if value, ok := c.Values[key]; ok {
+			return value
 		}
-		return otherwise
 	}
+	return otherwise
+}
+
+// bound reads a number that a listener has, or all listeners have; -1 is `infinity`, for VerneMQ
+// takes -1 for a listener that has none of its own. Those of a type it does not look at (vmq_schema).
+func (c *Config) bound(l Listener, name string, otherwise int) int {
+	for _, key := range []string{"listener." + l.Type + "." + l.Name, "listener"} {
+		value := c.Values[key+"."+name]
+		if value == "infinity" {
+			return -1
+		}
+		if n := number(value, -1); n >= 0 {
+			return n
+		}
+	}
+	return otherwise
+}
+
+func (c *Config) tls(l Listener) TLS {
 	return TLS{
-		CertFile: option("certfile", ""), KeyFile: option("keyfile", ""), CAFile: option("cafile", ""),
-		Versions:           strings.Split(option("tls_version", "tlsv1.2"), ","),
-		RequireCertificate: option("require_certificate", "off") == "on",
+		CertFile: c.option(l, "certfile", ""), KeyFile: c.option(l, "keyfile", ""), CAFile: c.option(l, "cafile", ""),
+		Versions:           strings.Split(c.option(l, "tls_version", "tlsv1.2"), ","),
+		RequireCertificate: c.option(l, "require_certificate", "off") == "on",
 	}
 }
 
@@ -115,9 +141,7 @@ func (c *Config) take(key, value string, hooks map[string]*Hook) error {
 		if _, _, err := net.SplitHostPort(value); err != nil {
 			return fmt.Errorf("%s: %q is not ip:port", key, value)
 		}
-		c.Listeners = append(c.Listeners, Listener{Type: m[1], Name: m[2], Address: value,
-			MaxConnections: number(c.Values["listener.max_connections"], 10000),
-			Accept:         number(c.Values["listener.nr_of_acceptors"], 10)})
+		c.Listeners = append(c.Listeners, Listener{Type: m[1], Name: m[2], Address: value})
 		return nil
 	}
 	if m := hookKey.FindStringSubmatch(key); m != nil {

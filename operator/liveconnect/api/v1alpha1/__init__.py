@@ -36,6 +36,7 @@ from liveconnect.api.v1alpha1.cluster import (
 from liveconnect.api.v1alpha1.delegation import Delegation, NamespaceSelector
 from liveconnect.api.v1alpha1.podtemplate import Container, PodTemplate
 from liveconnect.api.v1alpha1.pools import (
+    LISTENER_ACCEPTORS,
     RESERVED_PORTS,
     Autoscaling,
     AutoscalingMode,
@@ -100,6 +101,7 @@ __all__ = [
     "GROUP",
     "GROUP_TOPIC",
     "KIND",
+    "LISTENER_ACCEPTORS",
     "LIVE_FLAGS",
     "LIVE_NUMBERS",
     "MAX_NAME_LENGTH",

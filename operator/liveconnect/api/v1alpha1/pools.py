@@ -51,6 +51,11 @@ class Storage(ApiModel):
     """What becomes of volumes that are no longer used."""
 
 
+#: Connections of a listener on one node are a multiple of this: VerneMQ bounds each of a listener's
+#: acceptors by itself, and ten (its own default) take a crowd.
+LISTENER_ACCEPTORS = 10
+
+
 class ListenerProtocol(StrEnum):
     """What a listener speaks."""
 
@@ -104,6 +109,12 @@ class Listener(ApiModel):
     """Whether the load balancer sends the PROXY protocol (version 1 or 2), which tells the broker
     the client's real address. A connection without it is then reset. Not with `MQTTS` and `WSS`:
     VerneMQ has it for plain connections only."""
+    maxConnections: Annotated[
+        int, Field(ge=LISTENER_ACCEPTORS, le=250_000, multiple_of=LISTENER_ACCEPTORS)
+    ] = 100_000
+    """Most connections that this listener holds on each node, a multiple of 10. Who comes beyond
+    waits without an answer until another goes. All listeners of a node share its memory, and
+    Erlang's 512,000 processes, of which each client takes two and each stored session one."""
     tls: ListenerTls | None = None
     """Certificate; needed by `MQTTS` and `WSS`."""
 

@@ -30,6 +30,7 @@ from liveconnect.api.operands import (
     StatedRule,
 )
 from liveconnect.api.v1alpha1 import (
+    LISTENER_ACCEPTORS,
     Broker,
     Cluster,
     Introspection,
@@ -226,11 +227,13 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
         http_port=HTTP_PORT,
         canary_port=CANARY_PORT,
         canary_mountpoint=CANARY_MOUNTPOINT,
+        acceptors=LISTENER_ACCEPTORS,
         listeners=[
             {
                 "type": _TYPES[item.protocol],
                 "name": item.name,
                 "port": item.port,
+                "connections_per_acceptor": item.maxConnections // LISTENER_ACCEPTORS,
                 "proxy_protocol": item.proxyProtocol,
                 "tls": tls.get(item.name, []),
             }

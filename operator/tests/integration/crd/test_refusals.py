@@ -188,6 +188,42 @@ BAD: list[tuple[str, Any, str, str]] = [
     ),
     (
         "spec.subscribers.listeners",
+        [{**_LISTENER, "maxConnections": 0}],
+        "spec.subscribers.listeners[0].maxConnections",
+        "greater than or equal to 10",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "maxConnections": 1234}],
+        "spec.subscribers.listeners[0].maxConnections",
+        "multiple of 10",
+    ),
+    (
+        "spec.subscribers.listeners",
+        [{**_LISTENER, "maxConnections": 1_000_000}],
+        "spec.subscribers.listeners[0].maxConnections",
+        "less than or equal to 250000",
+    ),
+    (
+        "spec.subscribers",
+        {
+            "autoscaling": {"maxReplicas": 5},
+            "listeners": [
+                {**_LISTENER, "maxConnections": 1000},
+                {"name": "ws", "port": 8080, "protocol": "WS", "maxConnections": 1000},
+            ],
+        },
+        "spec.subscribers.autoscaling.connectionsPerNode",
+        "lower connectionsPerNode or raise maxConnections",
+    ),
+    (
+        "spec.subscribers",
+        {"autoscaling": {"maxReplicas": 5, "connectionsPerNode": 100_001}},
+        "spec.subscribers.autoscaling.connectionsPerNode",
+        "the pool would never grow",
+    ),
+    (
+        "spec.subscribers.listeners",
         [{"name": "MQTT", "port": 1883}],
         "spec.subscribers.listeners[0].name",
         "should match",

@@ -31,6 +31,7 @@ LISTENERS = st.lists(
             "servicePort": st.integers(1, 4000),
             "nodePort": st.integers(30000, 32767),
             "proxyProtocol": st.booleans(),
+            "maxConnections": st.integers(1, 25_000).map(lambda tens: 10 * tens),
         },
     ),
     min_size=1,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from hack.golden import rendered
-from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.api.v1alpha1 import Cluster, Listener
 
 LISTENERS = [
     {"name": "mqtt", "port": 1884, "servicePort": 1883, "nodePort": 31883, "proxyProtocol": True},
@@ -13,11 +19,13 @@ LISTENERS = [
 ]
 
 
-def manifest(kind: str, name: str, **service: Any) -> dict[str, Any]:
+def manifest(
+    kind: str, name: str, listeners: list[dict[str, Any]] = LISTENERS, **service: Any
+) -> dict[str, Any]:
     jwt = {"issuer": "i", "audiences": ["a"], "jwksURI": "https://i/jwks"}
     spec = {
         "broker": {"image": "b:1"},
-        "subscribers": {"listeners": LISTENERS, "service": service},
+        "subscribers": {"listeners": listeners, "service": service},
         "auth": {"tokens": [{"jwt": jwt}]},
     }
     meta = {"name": "demo", "namespace": "ns", "uid": "u", "generation": 1}
@@ -72,3 +80,34 @@ def test_proxy_protocol_is_on_where_it_is_asked_for_and_never_names_the_user() -
     assert "listener.tcp.mqtt.proxy_protocol = on\n" in conf
     assert "listener.tcp.mqtt.proxy_protocol_use_cn_as_username = off\n" in conf
     assert "listener.ws.ws.proxy_protocol" not in conf
+
+
+OPTION = re.compile(
+    r"^listener\.(\w+\.\w+)\.(max_connections|nr_of_acceptors) = (\d+)$", re.MULTILINE
+)
+
+
+def ceilings(conf: str) -> dict[str, int]:
+    """What each listener really holds: `max_connections` for each acceptor (recorded)."""
+    found: dict[str, dict[str, int]] = {}
+    for name, option, number in OPTION.findall(conf):
+        found.setdefault(name, {})[option] = int(number)
+    return {name: each["max_connections"] * each["nr_of_acceptors"] for name, each in found.items()}
+
+
+@given(st.integers(1, 25_000).map(lambda tens: 10 * tens))
+def test_a_listener_really_holds_the_number_that_is_given(most: int) -> None:
+    listeners = [{**LISTENERS[0], "maxConnections": most}, LISTENERS[1]]
+    conf = manifest("ConfigMap", "demo-subscriber", listeners)["data"]["vernemq.conf"]
+    assert ceilings(conf) == {"tcp.canary": 10, "tcp.mqtt": most, "ws.ws": 100_000}
+
+
+def test_the_publishers_listener_has_the_default() -> None:
+    conf = manifest("ConfigMap", "demo-publisher")["data"]["vernemq.conf"]
+    assert ceilings(conf)["tcp.mqtt"] == 100_000
+
+
+@pytest.mark.parametrize("most", [0, 5, 15, 250_010, -10])
+def test_a_number_that_no_node_could_hold_is_refused(most: int) -> None:
+    with pytest.raises(ValidationError, match="maxConnections"):
+        Listener(name="mqtt", port=1883, maxConnections=most)
