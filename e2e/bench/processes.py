@@ -72,6 +72,12 @@ def answers(url: str) -> bool:
         return False
 
 
+def text(url: str) -> str:
+    """Return what is there."""
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - ours
+        return str(answer.read().decode())
+
+
 def counter(url: str, name: str, *labels: str) -> float:
     """Return the sum of a Prometheus counter's series that have all these labels.
 
@@ -80,8 +86,7 @@ def counter(url: str, name: str, *labels: str) -> float:
         name: of the counter.
         labels: as they are written there, such as `outcome="allowed"`.
     """
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - ours
-        lines = answer.read().decode().splitlines()
+    lines = text(url).splitlines()
     series = (line for line in lines if line.startswith((f"{name}{{", f"{name} ")))
     return sum(
         float(line.rpartition(" ")[2]) for line in series if all(label in line for label in labels)

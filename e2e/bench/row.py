@@ -16,6 +16,8 @@ class Measurement:
     peer_value: float
     note: str = ""
     """What else was measured, for people."""
+    broken: tuple[str, ...] = ()
+    """Promises that ours broke: the goal is not met, whatever the ratio is."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Row:
         """Measure and judge."""
         measured = self.measure()
         ratio = measured.value / measured.peer_value
+        reached = ratio <= self.goal if self.less_is_better else ratio >= self.goal
         return Result(
             id=self.id,
             what=self.what,
@@ -48,8 +51,8 @@ class Row:
             peer_value=_rounded(measured.peer_value),
             ratio=round(ratio, 3),
             goal=self.goal,
-            met=ratio <= self.goal if self.less_is_better else ratio >= self.goal,
-            note=measured.note,
+            met=reached and not measured.broken,
+            note="; ".join([measured.note, *(f"BROKEN: {one}" for one in measured.broken)]),
         )
 
 

@@ -68,6 +68,13 @@ def test_goals(value: float, goal: float, *, less_is_better: bool, met: bool) ->
     assert (result.ratio, result.met) == (value / 100, met)
 
 
+def test_a_broken_promise_is_no_goal_met() -> None:
+    measurement = Measurement(90, 100, "fast", ("brokers that ended: 1",))
+    broken = Row("id", "what", "s", "peer", 1.5, lambda: measurement, less_is_better=True).result()
+    assert (broken.ratio, broken.met) == (0.9, False)
+    assert broken.note == "fast; BROKEN: brokers that ended: 1"
+
+
 def test_medians_of_paired_rounds_in_turn() -> None:
     calls: list[str] = []
     values = iter([1000.0, 1, 9, 5])
