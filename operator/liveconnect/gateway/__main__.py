@@ -25,6 +25,7 @@ from liveconnect.gateway.adapters.forward import Forwarder
 from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.adapters.outboxlink import OutboxLink
 from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
+from liveconnect.gateway.adapters.peerwatch import PeerWatch
 from liveconnect.gateway.adapters.presence import HttpPresence
 from liveconnect.gateway.admission import Admission
 from liveconnect.gateway.asking import Asking
@@ -98,6 +99,18 @@ def make_requests(config: GatewayConfig, link: PahoLink) -> Requests | None:
     return requests
 
 
+def make_watch(config: GatewayConfig, peers: Peers, quotas: Quotas) -> PeerWatch:
+    """Return what shares the quotas among the pods that are ready."""
+    watch = PeerWatch(
+        peers,
+        config.peers,
+        config.https,
+        lambda pods: quotas.share_among(pods, time.monotonic()),
+    )
+    metrics.READY_PODS.set_function(lambda: float(watch.count))
+    return watch
+
+
 async def keep_sweeping(requests: Requests) -> None:
     """End what waited too long, and forget what nobody fetched, until cancelled."""
     while True:
@@ -154,10 +167,11 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
         )
         permissions = Permissions(config.callers, config.reply_filter)
         presence = HttpPresence(http, config.presence_url, Path(config.token_file))
-        quotas = Quotas(config.callers, time.monotonic())
+        peers = own_peers(config)
+        quotas = Quotas(config.callers, time.monotonic(), peers.replicas)
+        watch = make_watch(config, peers, quotas)
         admission = Admission(permissions, quotas, presence)
         reader = Reader(limits, topics)
-        peers = own_peers(config)
         requests = make_requests(config, link)
         asking = None
         if config.requests is not None and requests is not None:
@@ -188,6 +202,8 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
                 tasks.create_task(outbox.run()),
                 tasks.create_task(keep_purging(file)),
             ]
+            if quotas and peers.others:
+                background.append(tasks.create_task(watch.run()))
             if requests is not None:
                 background += [
                     tasks.create_task(keep_sweeping(requests)),

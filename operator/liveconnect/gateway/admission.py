@@ -59,7 +59,10 @@ class Admission:
         wait = self._quotas.take(subject, messages, time.monotonic())
         if wait:
             later = {"Retry-After": str(math.ceil(wait))}
-            detail = "too many messages a second; see spec.gateway.callers[].messagesPerSecond"
+            detail = (
+                "too many messages a second at this pod, which grants its share of "
+                "spec.gateway.callers[].messagesPerSecond"
+            )
             raise Problem(429, detail, later, {"sent": False})
 
     async def require_online(self, client_id: str | None) -> None:

@@ -66,6 +66,12 @@ PARKED: Final = Gauge(
     "Messages that cannot be published and were put aside; see /v1/parked.",
 )
 
+READY_PODS: Final = Gauge(
+    "liveconnect_gateway_ready_pods",
+    "Pods of the gateway that are ready, as this one sees them: they share callers' quotas. All "
+    "while no caller has a quota.",
+)
+
 REQUESTS: Final = Counter(
     "liveconnect_gateway_requests_total",
     "Requests to devices by what became of them (answered, expired, abandoned, failed).",

@@ -30,7 +30,7 @@ _PROBLEMS: Final = {
     "413": "Body, topic, payload or properties are too long.",
     "415": "A content type that is not taken.",
     "422": "A field has a value that cannot be; `field` names it.",
-    "429": "The caller's share of the outbox is full.",
+    "429": "More than this pod's share of the caller's quota, or than its share of what may wait.",
     "502": "The broker refused the message.",
     "503": "No connection to the brokers, or too much waits for them.",
     "504": "The broker did not acknowledge, or the device did not answer in time.",

@@ -106,8 +106,9 @@ class Caller(ApiModel):
     publish: Annotated[list[TopicFilter], Field(min_length=1, max_length=64)]
     """Topic filters that it may publish to."""
     messagesPerSecond: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """Messages that it may publish through each pod of the gateway in a second, in bursts of at
-    most one second's worth; beyond it 429. Any number if not set."""
+    """Messages that it may publish through the gateway in a second, in bursts of at most one
+    second's worth; beyond it 429. Each of the pods that are ready grants an equal share of it. Any
+    number if not set."""
 
 
 #: Levels around the one that the name is put in; no wildcards, nothing of the broker's own.

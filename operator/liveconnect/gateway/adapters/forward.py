@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-import time
 from typing import Final
 
 import aiohttp
@@ -13,7 +11,7 @@ from liveconnect.api.operands import GatewayHttps
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Request, Response
-from liveconnect.gateway.adapters.clienttls import tls_context
+from liveconnect.gateway.adapters.peercontext import PeerContext
 
 FORWARDED: Final = b"liveconnect-forwarded"
 """Header of a request that another pod has handed over: it goes no further."""
@@ -24,29 +22,8 @@ _ANSWERED: Final = (
     "Preference-Applied",
 )  # fmt: skip
 _LATER: Final = {"Retry-After": "2"}
-_CONTEXT_SECONDS: Final = 15.0
-"""How long connections are made with what the files held."""
 
 _log = get_logger(__name__)
-
-
-class _PeerContext:
-    """How other pods are known, by files that are replaced in place."""
-
-    def __init__(self, https: GatewayHttps) -> None:
-        self._files = https.peer
-        self._context: ssl.SSLContext | None = None
-        self._read = 0.0
-
-    def now(self) -> ssl.SSLContext | None:
-        """Return what connections are made with now; None if the files cannot be used."""
-        if self._context is None or time.monotonic() - self._read > _CONTEXT_SECONDS:
-            try:
-                self._context, self._read = tls_context(self._files), time.monotonic()
-            except (OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or type(error).__name__
-                _log.warning("the files by which pods know each other cannot be used", reason=why)
-        return self._context
 
 
 class Forwarder:
@@ -64,7 +41,7 @@ class Forwarder:
         """
         self._session = session
         self._peers = peers
-        self._context = None if https is None else _PeerContext(https)
+        self._context = None if https is None else PeerContext(https)
         self._host = None if https is None else https.host
 
     async def forward(self, request: Request, ordinal: int) -> Response:

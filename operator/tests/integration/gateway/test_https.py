@@ -269,6 +269,13 @@ def test_pods_hand_over_by_mutual_tls_whatever_is_renewed(
     subscriber.stop()
 
 
+def test_pods_know_by_mutual_tls_who_is_ready(pods: list[tuple[World, Api]]) -> None:
+    (here, _), (other, _) = pods
+    with other.gateway.silent():
+        eventually(lambda: here.gateway.ready_pods() == 1, within=20)
+    eventually(lambda: here.gateway.ready_pods() == 2, within=20)
+
+
 def test_pods_hand_nothing_over_to_whom_they_do_not_know(
     pods: list[tuple[World, Api]], files: Files
 ) -> None:

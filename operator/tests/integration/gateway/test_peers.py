@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from tests.integration.gateway.broker import Broker
 from tests.integration.gateway.subscriber import Subscriber
-from tests.integration.gateway.world import World, running_gateway, write_config
-from tests.integration.webhook.world import Answer, JwksServer, Keys
+from tests.integration.gateway.world import SLOW, World, running_gateway, write_config
+from tests.integration.webhook.world import Answer, JwksServer, Keys, eventually
 
 KEYS = [f"key-{number}" for number in range(12)]
 
@@ -95,3 +96,28 @@ def test_pod_that_is_away_is_waited_for(pods: list[World]) -> None:
     assert {answer.status for answer in answers.values()} == {200, 503}
     (example, *_) = [answer for answer in answers.values() if answer.status == 503]
     assert (example.headers["Retry-After"], example.json["sent"]) == ("2", False)
+
+
+def wait_told(pod: World) -> int:
+    """Return what a caller is told that has to make up for a large batch (seconds)."""
+    answer = pod.gateway.post({"topic": "slow/1", "payload": "x"}, pod.token(SLOW))
+    assert answer.status == 429, answer
+    assert "share" in answer.json["detail"]
+    return int(answer.headers["Retry-After"])
+
+
+def test_pods_share_a_quota_and_one_that_goes_leaves_it_to_the_other(pods: list[World]) -> None:
+    """Two messages a second; a pod that does not answer is as good as gone, until it does."""
+    here, other = pods
+    eventually(lambda: [pod.gateway.ready_pods() for pod in pods] == [2, 2], within=20)
+    lines = b'{"topic":"slow/1","payload":""}\n' * 200
+    here.gateway.send("/v1/publish/batch", lines, here.token(SLOW), "application/x-ndjson")
+    assert 150 <= wait_told(here) <= 200, "one message a second"
+    with other.gateway.silent():
+        eventually(lambda: here.gateway.ready_pods() == 1, within=20)
+        alone = wait_told(here)
+        assert alone <= 100, "two messages a second"
+    eventually(lambda: here.gateway.ready_pods() == 2, within=20)
+    assert wait_told(here) > alone
+    other.gateway.process.send_signal(signal.SIGTERM)
+    eventually(lambda: here.gateway.ready_pods() == 1, within=20)

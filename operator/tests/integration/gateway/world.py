@@ -81,6 +81,21 @@ class Gateway:
         metrics = self.request("GET", "/metrics").body.decode()
         return "liveconnect_gateway_hearing 1.0" in metrics
 
+    def ready_pods(self) -> int:
+        """Return how many pods share the quotas, as this one sees them."""
+        metrics = self.request("GET", "/metrics").body.decode().splitlines()
+        (line,) = [line for line in metrics if line.startswith("liveconnect_gateway_ready_pods ")]
+        return int(float(line.split()[1]))
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let it answer nobody, as one whose machine hangs, while the block lasts."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def logs(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveconnect.gateway.peers import Peers
+from liveconnect.gateway.peers import Peers, ReadyPods
 
 KEYS = st.binary(min_size=1, max_size=32)
 
@@ -38,3 +38,21 @@ def test_keys_are_spread() -> None:
 def test_pods_without_an_ordinal_are_alone() -> None:
     assert Peers.of(3, "demo-gateway-2") == Peers(3, 2)
     assert Peers.of(3, "laptop") == Peers(1, 0)
+
+
+def test_pods_that_were_not_asked_yet_count() -> None:
+    assert ReadyPods(Peers(3, 1)).count == 3
+    assert ReadyPods(Peers(1, 0)).count == 1
+
+
+@given(st.integers(1, 6), st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30))
+def test_the_count_is_of_those_that_were_ready_last(
+    replicas: int, said: list[tuple[int, bool]]
+) -> None:
+    pods = ReadyPods(Peers(replicas, 0))
+    last = dict.fromkeys(range(1, replicas), True)
+    for ordinal, ready in said:
+        if ordinal in last:
+            assert pods.note(ordinal, ready=ready) == (last[ordinal] != ready)
+            last[ordinal] = ready
+        assert pods.count == 1 + sum(last.values())
