@@ -202,7 +202,7 @@ def running_gateway(
         return not wait or gateway.ready()
 
     try:
-        eventually(up)
+        eventually(up, within=30)
         yield gateway
     finally:
         if process.poll() is None:
