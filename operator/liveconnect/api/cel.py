@@ -16,6 +16,7 @@ from liveconnect.api.rule import Rule
 from liveconnect.api.rule import rule as _rule
 from liveconnect.api.rule import texts as _texts
 from liveconnect.api.v1alpha1 import (
+    LISTENER_CONNECTIONS,
     LIVE_FLAGS,
     LIVE_NUMBERS,
     MAX_NAME_LENGTH,
@@ -160,7 +161,9 @@ _SUBSCRIBERS.append(
 _SUBSCRIBERS.append(
     _rule(
         "!has(self.autoscaling) || !has(self.listeners) || "
-        "self.listeners.map(l, l.maxConnections).sum() >= self.autoscaling.connectionsPerNode",
+        "self.listeners.exists(l, l.protocol in ['WS', 'WSS']) || "
+        f"self.listeners.map(l, has(l.maxConnections) ? l.maxConnections : {LISTENER_CONNECTIONS})"
+        ".sum() >= self.autoscaling.connectionsPerNode",
         "a node cannot hold so many: its listeners' maxConnections are less together, so the pool "
         "would never grow; lower connectionsPerNode or raise maxConnections",
         ".autoscaling.connectionsPerNode",
@@ -208,6 +211,16 @@ _LISTENER = [
         _FORBIDDEN,
     ),
 ]
+
+_LISTENER.append(
+    _rule(
+        "self.protocol in ['MQTT', 'MQTTS'] || !has(self.maxConnections)",
+        "VerneMQ does not count the connections of WebSockets: remove maxConnections, or bound "
+        "them at the load balancer",
+        ".maxConnections",
+        _FORBIDDEN,
+    )
+)
 
 _LISTENER_TLS = [
     _rule(

@@ -15,8 +15,8 @@ type ceiling struct {
 	once   sync.Once
 }
 
-// bounded returns the listener with at most so many connections; -1: any number. mochi opens the
-// listeners of WebSockets itself, so theirs have no bound here.
+// bounded returns the listener with at most so many connections; -1: any number. Those of WebSockets
+// have no bound here, as at VerneMQ: cowboy takes an upgraded connection out of ranch's count (seen).
 func bounded(open net.Listener, most int) net.Listener {
 	if most < 0 {
 		return open

@@ -37,6 +37,7 @@ from liveconnect.api.v1alpha1.delegation import Delegation, NamespaceSelector
 from liveconnect.api.v1alpha1.podtemplate import Container, PodTemplate
 from liveconnect.api.v1alpha1.pools import (
     LISTENER_ACCEPTORS,
+    LISTENER_CONNECTIONS,
     RESERVED_PORTS,
     Autoscaling,
     AutoscalingMode,
@@ -102,6 +103,7 @@ __all__ = [
     "GROUP_TOPIC",
     "KIND",
     "LISTENER_ACCEPTORS",
+    "LISTENER_CONNECTIONS",
     "LIVE_FLAGS",
     "LIVE_NUMBERS",
     "MAX_NAME_LENGTH",

@@ -54,6 +54,8 @@ class Storage(ApiModel):
 #: Connections of a listener on one node are a multiple of this: VerneMQ bounds each of a listener's
 #: acceptors by itself, and ten (its own default) take a crowd.
 LISTENER_ACCEPTORS = 10
+#: Connections of a listener on one node, unless its object says otherwise.
+LISTENER_CONNECTIONS = 100_000
 
 
 class ListenerProtocol(StrEnum):
@@ -68,6 +70,11 @@ class ListenerProtocol(StrEnum):
     def encrypted(self) -> bool:
         """Whether it is TLS."""
         return self in {ListenerProtocol.MQTTS, ListenerProtocol.WSS}
+
+    @property
+    def counted(self) -> bool:
+        """Whether VerneMQ counts its connections: those of WebSockets leave ranch's count."""
+        return self in {ListenerProtocol.MQTT, ListenerProtocol.MQTTS}
 
 
 class TlsVersion(StrEnum):
@@ -110,13 +117,22 @@ class Listener(ApiModel):
     the client's real address. A connection without it is then reset. Not with `MQTTS` and `WSS`:
     VerneMQ has it for plain connections only."""
     maxConnections: Annotated[
-        int, Field(ge=LISTENER_ACCEPTORS, le=250_000, multiple_of=LISTENER_ACCEPTORS)
-    ] = 100_000
-    """Most connections that this listener holds on each node, a multiple of 10. Who comes beyond
-    waits without an answer until another goes. All listeners of a node share its memory, and
-    Erlang's 512,000 processes, of which each client takes two and each stored session one."""
+        int | None,
+        Field(ge=LISTENER_ACCEPTORS, le=250_000, multiple_of=LISTENER_ACCEPTORS),
+    ] = None
+    """Most connections that this listener holds on each node, a multiple of 10; 100,000 when not
+    set. Who comes beyond waits without an answer until another goes. Not with `WS` and `WSS`:
+    VerneMQ does not count the connections of WebSockets. All listeners of a node share its memory,
+    and Erlang's 512,000 processes, of which each client takes two and each stored session one."""
     tls: ListenerTls | None = None
     """Certificate; needed by `MQTTS` and `WSS`."""
+
+    @property
+    def ceiling(self) -> int | None:
+        """Most connections on a node; None where VerneMQ bounds none."""
+        if not self.protocol.counted:
+            return None
+        return self.maxConnections or LISTENER_CONNECTIONS
 
 
 class ServiceType(StrEnum):

@@ -233,7 +233,7 @@ def broker_config(cluster: Cluster, names: Names, pool: Pool) -> str:
                 "type": _TYPES[item.protocol],
                 "name": item.name,
                 "port": item.port,
-                "connections_per_acceptor": item.maxConnections // LISTENER_ACCEPTORS,
+                "connections_per_acceptor": (item.ceiling or 0) // LISTENER_ACCEPTORS,
                 "proxy_protocol": item.proxyProtocol,
                 "tls": tls.get(item.name, []),
             }

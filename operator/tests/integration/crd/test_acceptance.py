@@ -57,6 +57,23 @@ GOOD: list[tuple[str, Any]] = [
             }
         },
     ),
+    (
+        "spec.subscribers",
+        {
+            "autoscaling": {"maxReplicas": 5, "connectionsPerNode": 2000},
+            "listeners": [
+                {"name": "mqtt", "port": 1883, "maxConnections": 1000},
+                {"name": "other", "port": 1884, "maxConnections": 1000},
+            ],
+        },
+    ),
+    (  # nobody counts the connections of WebSockets
+        "spec.subscribers",
+        {
+            "autoscaling": {"maxReplicas": 5, "connectionsPerNode": 200_000},
+            "listeners": [{"name": "ws", "port": 8080, "protocol": "WS"}],
+        },
+    ),
     ("spec.presence.store", {"managed": {"storage": {"size": "2Gi"}}}),
     *(
         ("spec.auth.topics", [{"filter": text, "allow": ["subscribe", "publish"]}])

@@ -205,12 +205,18 @@ BAD: list[tuple[str, Any, str, str]] = [
         "less than or equal to 250000",
     ),
     (
+        "spec.subscribers.listeners",
+        [{"name": "ws", "port": 8080, "protocol": "WS", "maxConnections": 1000}],
+        "spec.subscribers.listeners[0].maxConnections",
+        "does not count the connections of WebSockets",
+    ),
+    (
         "spec.subscribers",
         {
             "autoscaling": {"maxReplicas": 5},
             "listeners": [
                 {**_LISTENER, "maxConnections": 1000},
-                {"name": "ws", "port": 8080, "protocol": "WS", "maxConnections": 1000},
+                {"name": "other", "port": 1884, "maxConnections": 1000},
             ],
         },
         "spec.subscribers.autoscaling.connectionsPerNode",
