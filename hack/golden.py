@@ -11,7 +11,7 @@ from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.model.observed import Pool
-from liveconnect.controller.model.tls import tls_uses
+from liveconnect.controller.model.tls import store_has_tls, tls_uses
 from liveconnect.controller.rendering import RenderInputs, RenderSettings, render
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,7 +64,8 @@ def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
         credentials=Credentials("golden-cookie", "golden-key", "golden-password"),
         certificates=files,
         gateway_certificates=trust if cluster.spec.publishers.tls else None,
-        hooks_certificate={"tls.crt": "golden-certificate"} if cluster.spec.auth.tls else None,
+        hooks_certificate=_auth(cluster),
+        store_certificate=_store(cluster),
         https_certificates=_https(cluster),
         replicas={
             Pool.PUBLISHER: cluster.spec.publishers.replicas,
@@ -72,6 +73,17 @@ def rendered(cluster: Cluster) -> tuple[Manifest, ...]:
         },
     )
     return render(cluster, SETTINGS, inputs)
+
+
+def _auth(cluster: Cluster) -> dict[str, str] | None:
+    if cluster.spec.auth.tls is None:
+        return None
+    return {"tls.crt": "golden-certificate", "tls.key": "golden-key", "ca.crt": "golden-ca"}
+
+
+def _store(cluster: Cluster) -> dict[str, str] | None:
+    own = {"tls.crt": "golden-certificate", "tls.key": "golden-key"}
+    return own if store_has_tls(cluster) else None
 
 
 def _https(cluster: Cluster) -> dict[str, str] | None:

@@ -115,10 +115,12 @@ def secure(cluster: Cluster, issuer: Issuer, certificates: Certificates) -> Iter
         "callers": [
             {
                 "serviceAccount": {"namespace": _NAMESPACE, "name": "orders"},
-                "publish": ["orders/#"],
+                "publish": ["orders/#", "clients/+/inbox"],
             }
         ],
     }
+    reader = {"serviceAccount": {"namespace": _NAMESPACE, "name": "orders"}}
+    body["spec"].setdefault("presence", {})["readers"] = [reader]
     secrets = (
         certificates.secret(),
         certificates.of_service("https", f"{_NAME}-gateway.{_NAMESPACE}.svc"),
@@ -193,7 +195,16 @@ def test_mutual_tls_takes_only_devices_with_a_certificate(
     anonymous.disconnect()
 
 
-def _post(address: Address, context: ssl.SSLContext, token: str) -> int:
+_MESSAGE = {"topic": "orders/4711/1/status", "payload": "on its way", "qos": 1}
+
+
+def _post(
+    address: Address,
+    context: ssl.SSLContext,
+    token: str,
+    path: str = "/v1/publish",
+    message: Manifest = _MESSAGE,
+) -> int:
     """Publish at the gateway by HTTPS; the answer's status.
 
     Raises:
@@ -201,9 +212,8 @@ def _post(address: Address, context: ssl.SSLContext, token: str) -> int:
     """
     connection = http.client.HTTPSConnection(*address, timeout=10, context=context)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    body = json.dumps({"topic": "orders/4711/1/status", "payload": "on its way", "qos": 1})
     try:
-        connection.request("POST", "/v1/publish", body, headers)
+        connection.request("POST", path, json.dumps(message), headers)
         return connection.getresponse().status
     finally:
         connection.close()
@@ -222,6 +232,85 @@ def test_the_gateway_takes_only_callers_with_certificate_and_token(
     body = cluster.existing(samples.KIND, _NAME, _NAMESPACE)
     address = f"https://{_NAME}-gateway.{_NAMESPACE}.svc:8443"
     assert body["status"]["endpoints"]["gateway"] == address
+
+
+def _asked(address: Address, context: ssl.SSLContext | None, token: str) -> int:
+    """Ask the auth service who is online; the answer's status.
+
+    Raises:
+        OSError: When the connection is refused or cut.
+        http.client.HTTPException: When what answers is no HTTP.
+    """
+    connection = (
+        http.client.HTTPConnection(*address, timeout=10)
+        if context is None
+        else http.client.HTTPSConnection(*address, timeout=10, context=context)
+    )
+    try:
+        connection.request("GET", "/v1/counts", headers={"Authorization": f"Bearer {token}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_presence_is_told_by_https_and_in_no_other_way(
+    cluster: Cluster, certificates: Certificates
+) -> None:
+    token, auth = cluster.token(_NAMESPACE, "orders", AUDIENCE), f"{_NAME}-auth"
+    with PortForward(cluster, _NAMESPACE, f"service/{auth}", 8443) as api:
+        assert _asked(api.address, certificates.context(), token) == 200
+        assert _asked(api.address, certificates.context(), "nonsense") == 401
+        with pytest.raises(ssl.SSLError):
+            _asked(api.address, Certificates().context(), token)
+        with pytest.raises((OSError, http.client.HTTPException)):
+            _asked(api.address, None, token)
+    ports = {p["port"] for p in cluster.existing("service", auth, _NAMESPACE)["spec"]["ports"]}
+    assert 8080 not in ports
+    # Neither in the pods, whose plain port is the kubelet's and the monitors'.
+    with PortForward(cluster, _NAMESPACE, f"deployment/{auth}", 8080) as plain:
+        assert _asked(plain.address, None, token) == 404
+    body = cluster.existing(samples.KIND, _NAME, _NAMESPACE)
+    address = f"https://{auth}.{_NAMESPACE}.svc:8443"
+    assert body["status"]["endpoints"]["presence"] == address
+
+
+def test_the_gateway_asks_who_is_online_by_https(
+    cluster: Cluster, doors: dict[str, Address], issuer: Issuer, certificates: Certificates
+) -> None:
+    token = cluster.token(_NAMESPACE, "orders", AUDIENCE)
+    phone = Phone("asked-for", issuer.token("asked-for", "4711"))
+    assert phone.connect(doors["mqtt"]) == 0
+    context = certificates.context(client=True)
+    message = {"payload": "x", "delivery": "online-only"}
+    with PortForward(cluster, _NAMESPACE, f"service/{_NAME}-gateway", 8443) as gateway:
+
+        def answered() -> int:
+            path = "/v1/clients/asked-for/messages"
+            return _post(gateway.address, context, token, path, message)
+
+        eventually(lambda: answered() == 200, within=20, every=0.5, what="it is seen online")
+    phone.disconnect()
+
+
+_STORE = """
+cli=$(command -v valkey-cli || command -v redis-cli)
+REDISCLI_AUTH="$(cat /etc/liveconnect/secret/password)" "$cli" {options} dbsize 2>&1 || true
+"""
+
+
+def test_the_managed_store_is_asked_by_tls_and_in_no_other_way(cluster: Cluster) -> None:
+    pod = f"{_NAME}-presence-0"
+
+    def answer(options: str) -> str:
+        script = _STORE.format(options=options)
+        return cluster.kubectl("exec", pod, "-n", _NAMESPACE, "--", "sh", "-c", script)
+
+    known = "--tls --cacert /etc/liveconnect/tls/tls.crt -p 6380"
+    assert int(answer(known).split()[-1]) > 0, "presence is kept there"
+    assert "Could not connect" in answer("-p 6379")
+    assert not answer("-p 6380").strip().isdecimal()
+    ports = cluster.existing("service", f"{_NAME}-presence", _NAMESPACE)["spec"]["ports"]
+    assert [port["port"] for port in ports] == [6380]
 
 
 def test_a_renewed_certificate_is_served_without_restart_and_disconnect(

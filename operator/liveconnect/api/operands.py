@@ -39,10 +39,12 @@ CONFIG_FILE = "/etc/liveconnect/config/config.json"
 JWKS_DIRECTORY = "/etc/liveconnect/jwks"
 INTROSPECTION_DIRECTORY = "/etc/liveconnect/introspection"
 PRESENCE_URL_FILE = "/etc/liveconnect/presence/url"
-HOOKS_TLS_DIRECTORY = "/etc/liveconnect/hooks"
+AUTH_TLS_DIRECTORY = "/etc/liveconnect/tls"
 BROKER_TLS_DIRECTORY = "/etc/liveconnect/publishers"
 HTTPS_DIRECTORY = "/etc/liveconnect/https"
+AUTH_AUTHORITY_DIRECTORY = "/etc/liveconnect/auth"
 PRESENCE_SECRETS = "/etc/liveconnect/presence-secrets"
+MANAGED_STORE_CA_FILE = f"{PRESENCE_SECRETS}/managed/tls.crt"
 BROKER_KEY_FILE = "/etc/liveconnect/broker/api-key"
 TOKEN_FILE = "/var/run/secrets/liveconnect.io/token"  # noqa: S105 - a path
 OUTBOX_FILE = "/var/lib/liveconnect/outbox/outbox.db"
@@ -199,15 +201,17 @@ class PresenceOptions(ApiModel):
     """Where changes are posted to."""
 
 
-class HooksTls(ApiModel):
-    """Files of the hooks' certificate; a renewed one is served to new connections."""
+class ServerTls(ApiModel):
+    """Files of the auth service's certificate; a renewed one is served to new connections."""
 
-    certificate_file: str = f"{HOOKS_TLS_DIRECTORY}/tls.crt"
+    certificate_file: str = f"{AUTH_TLS_DIRECTORY}/tls.crt"
     """Certificate and intermediates."""
-    key_file: str = f"{HOOKS_TLS_DIRECTORY}/tls.key"
+    key_file: str = f"{AUTH_TLS_DIRECTORY}/tls.key"
     """Its key."""
-    port: int = 8444
-    """Where they are served."""
+    hooks_port: int = 8444
+    """Where hooks are served."""
+    api_port: int = 8443
+    """Where everything but hooks is served."""
 
 
 class AuthConfig(ApiModel):
@@ -239,8 +243,10 @@ class AuthConfig(ApiModel):
     """How fast devices are let in when many come at once."""
     max_message_bytes: int = LARGEST_MESSAGE_BYTES
     """Largest MQTT message that the brokers take, and so ask about; 0: they know no bound."""
-    hooks_tls: HooksTls | None = None
-    """Certificate of the hooks' TLS port; there is none when not set."""
+    tls: ServerTls | None = None
+    """Certificate of the ports with TLS; there are none when not set."""
+    plain_api: bool = True
+    """Whether the port without TLS answers all, not only kubelet, monitors and operator."""
     canary: str | None = None
     """Subject that may try messages between the nodes, on the brokers' private listener; nobody if
     not set."""
@@ -248,14 +254,15 @@ class AuthConfig(ApiModel):
     """How the brokers are asked; without it presence is what the hooks tell, and nothing else."""
 
     def rules_digest(self) -> str:
-        """Sixteen hex digits that change when what is reloaded (`RELOADED`) does."""
-        text = self.model_dump_json(include=set(RELOADED))
+        """Sixteen hex digits that change when the rules do."""
+        text = self.model_dump_json(include=set(_RULES))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+_RULES = ("topics", "publishers", "replies")
 #: Fields of `AuthConfig` that a running auth service takes from its file whenever that changes.
 #: The others are for its start: the pods are replaced when one of them changes.
-RELOADED = ("topics", "publishers", "replies")
+RELOADED = (*_RULES, "plain_api")
 
 
 class ClientTls(ApiModel):
@@ -317,6 +324,8 @@ class GatewayConfig(ApiModel):
     """Own ServiceAccount token (audience `liveconnect`), the MQTT user name; rotated in place."""
     presence_url: str = ""
     """The auth service, which says who is online."""
+    presence_tls: ClientTls | None = None
+    """How the auth service is known where it is asked by HTTPS."""
     callers: list[Publisher]
     """Who may publish what."""
     client_topic: str = CLIENT_TOPIC

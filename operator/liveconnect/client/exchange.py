@@ -36,18 +36,20 @@ class Endpoints:
     """URL of the auth service; None if presence is not asked for."""
 
     @classmethod
-    def of(cls, name: str, namespace: str, *, tls: bool = False) -> Endpoints:
+    def of(
+        cls, name: str, namespace: str, *, tls: bool = False, auth_tls: bool = False
+    ) -> Endpoints:
         """Return the Services of a LiveConnectCluster, as pods reach them.
 
         Args:
             name: of the object.
             namespace: of the object.
             tls: whether the object has `spec.gateway.tls`.
+            auth_tls: whether it has `spec.auth.tls`.
         """
-        scheme, port = ("https", _TLS_PORT) if tls else ("http", _PORT)
         return cls(
-            f"{scheme}://{name}-gateway.{namespace}.svc:{port}",
-            f"http://{name}-auth.{namespace}.svc:{_PORT}",
+            _url(f"{name}-gateway.{namespace}.svc", tls=tls),
+            _url(f"{name}-auth.{namespace}.svc", tls=auth_tls),
         )
 
     def of_service(self, service: Service) -> str:
@@ -60,6 +62,10 @@ class Endpoints:
         if url is None:
             raise ValueError("endpoints.presence: give the auth service's URL to look up presence")
         return url.rstrip("/")
+
+
+def _url(host: str, *, tls: bool) -> str:
+    return f"https://{host}:{_TLS_PORT}" if tls else f"http://{host}:{_PORT}"
 
 
 def to_request(endpoints: Endpoints, call: Call[Any]) -> httpx.Request:

@@ -23,7 +23,11 @@ from liveconnect.controller.adapters.canary import Canary
 from liveconnect.controller.adapters.expiry import ExpiryMetric
 from liveconnect.controller.adapters.handshake import Handshakes
 from liveconnect.controller.adapters.kube import Kube, KubeError
-from liveconnect.controller.adapters.placeholder import make_peer_pair, make_placeholder
+from liveconnect.controller.adapters.placeholder import (
+    make_peer_pair,
+    make_placeholder,
+    make_server_pair,
+)
 from liveconnect.controller.adapters.troubles import observe_troubles
 from liveconnect.controller.model.actions import (
     Action,
@@ -67,6 +71,7 @@ from liveconnect.controller.model.tls import (
     has_certificates,
     hooks_use,
     https_use,
+    store_has_tls,
     tls_uses,
 )
 from liveconnect.controller.model.troubles import pod_trouble
@@ -78,6 +83,7 @@ from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.refusals import INDEPENDENT, blamed
 from liveconnect.controller.planner.status import failed
 from liveconnect.controller.planner.storage import classes_in_question
+from liveconnect.controller.planner.store_tls import lacks_store_pair
 from liveconnect.controller.rendering import RenderSettings
 
 _LOG = logging.getLogger(__name__)
@@ -193,6 +199,9 @@ class Reconciler:
         observed = replace(observed, storage_classes=classes)
         if lacks_peer_pair(cluster, names, observed):
             observed = replace(observed, peer_pair=make_peer_pair(names.gateway, now))
+        if lacks_store_pair(cluster, names, observed):
+            host = names.host(names.presence)
+            observed = replace(observed, store_pair=make_server_pair(host, now))
         async with self.turns:
             observed = self._with_children(cluster, observed, now)
             decided = plan(cluster, self.settings, self.credentials, digests, observed, now)
@@ -308,6 +317,8 @@ class Reconciler:
         hooks = hooks_use(cluster)
         if hooks is not None:
             asked |= {hooks.secret, names.auth_tls, names.tls(Pool.SUBSCRIBER)}
+        if store_has_tls(cluster):
+            asked |= {names.presence_tls}
         wanted = sorted(asked)
         found = await asyncio.gather(*(self._content(cluster.namespace, s) for s in wanted))
         return {s: data for s, data in zip(wanted, found, strict=True) if data is not None}

@@ -166,7 +166,9 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             one.message, one.caller, one.done, error
         )
         permissions = Permissions(config.callers, config.reply_filter)
-        presence = HttpPresence(http, config.presence_url, Path(config.token_file))
+        presence = HttpPresence(
+            http, config.presence_url, Path(config.token_file), config.presence_tls
+        )
         peers = own_peers(config)
         quotas = Quotas(config.callers, time.monotonic(), peers.replicas)
         watch = make_watch(config, peers, quotas)

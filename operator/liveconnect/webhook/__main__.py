@@ -10,7 +10,7 @@ from typing import Final
 
 import aiohttp
 
-from liveconnect.api.operands import AuthConfig, HooksTls
+from liveconnect.api.operands import AuthConfig, ServerTls
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import HttpServer, Limits, Operations, ServerCertificate, TlsFiles
@@ -35,7 +35,7 @@ from liveconnect.webhook.issuers import (
 from liveconnect.webhook.presence_parts import PresenceParts
 from liveconnect.webhook.recheck import Recheck
 from liveconnect.webhook.revoking import Revoking
-from liveconnect.webhook.routes import Routes, clients_only, hooks_only
+from liveconnect.webhook.routes import Routes, clients_only, hooks_only, operations_only
 from liveconnect.webhook.settings import WebhookSettings
 from liveconnect.webhook.telemetry import Providers
 
@@ -50,15 +50,15 @@ def make_gate(config: AuthConfig, session: aiohttp.ClientSession) -> Gate:
     return Gate(config.connects, brokers)
 
 
-def make_certificate(tls: HooksTls | None) -> ServerCertificate | None:
-    """Return the certificate of the hooks' TLS port, if there is one.
+def make_certificate(tls: ServerTls | None) -> ServerCertificate | None:
+    """Return the certificate of the ports with TLS, if there are any.
 
     Raises:
         ConfigError: its files cannot be used.
     """
     if tls is None:
         return None
-    return ServerCertificate("hooks_tls", TlsFiles(tls.certificate_file, tls.key_file))
+    return ServerCertificate("tls", TlsFiles(tls.certificate_file, tls.key_file))
 
 
 async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
@@ -101,7 +101,7 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
             revoking.api,
             Operations(why_not, draining, {"/v1/rules": rules.answer}),
         )
-        certificate = make_certificate(config.hooks_tls)
+        certificate = make_certificate(config.tls)
         # A background task that fails ends the process: better no service than one whose
         # presence or keys quietly stand still.
         async with asyncio.TaskGroup() as tasks:
@@ -110,7 +110,7 @@ async def serve(config: AuthConfig, settings: WebhookSettings) -> None:
             background += [tasks.create_task(work) for work in (*works, *recheck)]
             if certificate is not None:
                 background.append(tasks.create_task(certificate.follow()))
-            await _listen(routes, draining, settings, config, certificate)
+            await _listen(routes, draining, settings, config, certificate, rules)
             await presence.queue.flush(_FLUSH_SECONDS)
             for task in background:
                 task.cancel()
@@ -123,19 +123,25 @@ async def _listen(
     settings: WebhookSettings,
     config: AuthConfig,
     certificate: ServerCertificate | None,
+    rules: RuleFile,
 ) -> None:
-    """Serve on one port, on two or on three until drained."""
+    """Serve on one port, on two or on four until drained."""
     limits = Limits(body_bytes=longest_body(config.max_message_bytes))
-    if settings.hooks_port is None:
-        served = [HttpServer(routes, draining, limits).serve(settings)]
-    else:
+    hooks = HttpServer(hooks_only(routes), draining, limits)
+    api = HttpServer(clients_only(routes), draining)
+    if config.tls is not None and certificate is not None:
+        plain = operations_only(routes, lambda: rules.plain_api)
         served = [
-            HttpServer(clients_only(routes), draining).serve(settings),
-            HttpServer(hooks_only(routes), draining, limits).serve(settings, settings.hooks_port),
+            HttpServer(plain, draining).serve(settings),
+            api.serve(settings, config.tls.api_port, certificate.context),
+            hooks.serve(settings, config.tls.hooks_port, certificate.context),
         ]
-    if config.hooks_tls is not None and certificate is not None:
-        hooks = HttpServer(hooks_only(routes), draining, limits)
-        served.append(hooks.serve(settings, config.hooks_tls.port, certificate.context))
+    elif settings.hooks_port is not None:
+        served = [api.serve(settings)]
+    else:
+        served = [HttpServer(routes, draining, limits).serve(settings)]
+    if settings.hooks_port is not None:
+        served.append(hooks.serve(settings, settings.hooks_port))
     await asyncio.gather(*served)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final, cast
 
@@ -65,7 +66,7 @@ class Routes:
         self._presence = presence
         self._clients = clients
         self._revocations = revocations
-        self._operations = operations
+        self.operations = operations
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request."""
@@ -75,7 +76,7 @@ class Routes:
             return self._revocations.answer(request)
         if self._clients.serves(request.path):
             return self._clients(request)
-        return self._operations(request)
+        return self.operations(request)
 
     def _hook(self, request: Request) -> Answer:
         began = time.perf_counter()
@@ -127,8 +128,23 @@ def hooks_only(routes: Routes) -> Handler:
     return answer
 
 
+def operations_only(routes: Routes, plain_api: Callable[[], bool]) -> Handler:
+    """The handler of the plain port beside those with TLS: what kubelet, monitors and operator ask.
+
+    Args:
+        routes: answers.
+        plain_api: whether it is everything but hooks still, for a gateway that knows no other way.
+    """
+    api = clients_only(routes)
+
+    def answer(request: Request) -> Answer:
+        return api(request) if plain_api() else routes.operations(request)
+
+    return answer
+
+
 def clients_only(routes: Routes) -> Handler:
-    """The handler of the other port: everything but hooks."""
+    """The handler of the API's port: everything but hooks."""
 
     def answer(request: Request) -> Answer:
         if request.path.startswith(_HOOKS):

@@ -147,11 +147,11 @@ class Revoker(ApiModel):
 
 
 class AuthTls(ApiModel):
-    """TLS between the brokers and the auth service: hooks carry the devices' tokens."""
+    """TLS of the auth service: hooks carry the devices' tokens, its API the backends'."""
 
     secretName: ObjectName
     """Secret with `tls.crt` and `tls.key`, for the host name `<name>-auth.<namespace>.svc`, and
-    `ca.crt`, by which the brokers know the auth service. When the authority changes, let `ca.crt`
+    `ca.crt`, by which brokers and gateway know the auth service. When the authority changes, let `ca.crt`
     hold the old and the new one for some minutes before the certificate changes."""
 
 
@@ -161,7 +161,8 @@ class Auth(ApiModel):
     replicas: Annotated[int, Field(ge=1, le=50)] = 2
     """Number of pods."""
     tls: AuthTls | None = None
-    """TLS for the brokers' hooks; plain HTTP within the cluster without it."""
+    """TLS for the brokers' hooks, for presence and revocations (HTTPS on port 8443 in place of plain
+    HTTP on port 8080), and for the managed store. Plain within the cluster without it."""
     resources: Resources = Resources()
     """Compute resources of each pod."""
     podTemplate: PodTemplate = PodTemplate()

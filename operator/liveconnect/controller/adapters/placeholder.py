@@ -1,4 +1,4 @@
-"""Certificates that the operator makes itself: self-signed, for two purposes of its own."""
+"""Certificates that the operator makes itself: self-signed, for purposes of its own."""
 
 from __future__ import annotations
 
@@ -36,8 +36,25 @@ def make_peer_pair(name: str, now: datetime) -> str:
     return _self_signed(name, now - _CLOCKS, now + _FOR_GOOD, client)
 
 
+def make_server_pair(host: str, now: datetime) -> str:
+    """Certificate and key (PEM) of a server whose only clients have this very certificate.
+
+    Nobody looks after it, so it does not expire: whoever replaces its Secret replaces it.
+
+    Args:
+        host: The name that clients connect to.
+        now: When it begins.
+    """
+    server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    return _self_signed(host, now - _CLOCKS, now + _FOR_GOOD, server, host)
+
+
 def _self_signed(
-    name: str, begin: datetime, end: datetime, usage: x509.ExtendedKeyUsage | None = None
+    name: str,
+    begin: datetime,
+    end: datetime,
+    usage: x509.ExtendedKeyUsage | None = None,
+    host: str = "",
 ) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
@@ -54,6 +71,9 @@ def _self_signed(
         signs_nobody = x509.BasicConstraints(ca=False, path_length=None)
         builder = builder.add_extension(signs_nobody, critical=True)
         builder = builder.add_extension(usage, critical=False)
+    if host:
+        named = x509.SubjectAlternativeName([x509.DNSName(host)])
+        builder = builder.add_extension(named, critical=False)
     certificate = builder.sign(key, hashes.SHA256())
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -35,6 +35,7 @@ HOOKS_PORT = 8081
 HOOKS_TLS_PORT = 8444
 HTTPS_PORT = 8443
 PRESENCE_PORT = 6379
+PRESENCE_TLS_PORT = 6380
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Names:
         """The managed presence store."""
         return f"{self.cluster}-presence"
 
+    @property
+    def presence_tls(self) -> str:
+        """The Secret with the managed store's certificate."""
+        return f"{self.presence}-tls"
+
     def pool(self, pool: Pool) -> str:
         """StatefulSet, Service, ConfigMap and PodDisruptionBudget of a pool."""
         return f"{self.cluster}-{pool.value}"
@@ -100,7 +106,7 @@ class Names:
 
     @property
     def auth_tls(self) -> str:
-        """The Secret with the certificate of the hooks."""
+        """The Secret with the auth service's certificate, and by whom it is known."""
         return f"{self.auth}-tls"
 
     def pod(self, pool: Pool, ordinal: int) -> str:

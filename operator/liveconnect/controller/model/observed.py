@@ -240,6 +240,8 @@ class Observed:
     peer_pair: str = field(default="", repr=False)
     """A new certificate with its key by which the gateway's pods may know each other; empty when
     they have one or need none."""
+    store_pair: str = field(default="", repr=False)
+    """A new certificate with its key for the managed store; empty when it has one or needs none."""
     topics: tuple[Manifest, ...] = ()
     """The `LiveConnectTopic` objects for this cluster."""
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from liveconnect.controller.model.observed import Pool
 TLS_DIRECTORY = "/etc/liveconnect/tls"
 #: The file there with the authorities of the auth service; files of listeners end in `.pem`.
 HOOKS_AUTHORITY_FILE = "hooks-ca.crt"
+#: Where the managed store's pod finds its certificate.
+STORE_TLS_DIRECTORY = "/etc/liveconnect/tls"
 #: In the Secret for the gateway's HTTPS: authorities of callers' certificates, and the certificate
 #: with its key by which the pods know each other.
 CALLERS_FILE = "callers-ca.crt"
@@ -54,6 +56,16 @@ class TlsUse:
         return (self.secret, *([self.authority_secret] if self.authority_secret else []))
 
 
+@dataclass(frozen=True)
+class TlsWays:
+    """How one service of ours asks another one."""
+
+    asked: bool
+    """Whether it asks by TLS."""
+    plain: bool
+    """Whether it is answered without TLS, too: that is the only way, or needed still."""
+
+
 def _publishers(cluster: Cluster) -> tuple[TlsUse, ...]:
     tls = cluster.spec.publishers.tls
     if tls is None:
@@ -88,7 +100,7 @@ def gateway_use(cluster: Cluster) -> TlsUse | None:
 
 
 def hooks_use(cluster: Cluster) -> TlsUse | None:
-    """The auth service's certificate, which it serves itself."""
+    """The auth service's certificate, which it serves itself: to brokers, gateway and backends."""
     tls = cluster.spec.auth.tls
     if tls is None:
         return None
@@ -117,6 +129,11 @@ def https_use(cluster: Cluster) -> TlsUse | None:
         authority_secret=tls.clientCASecretName,
         min_version=TlsVersion.TLS12,
     )
+
+
+def store_has_tls(cluster: Cluster) -> bool:
+    """Whether there is a managed store that is asked by TLS: wherever the auth service has TLS."""
+    return cluster.spec.auth.tls is not None and cluster.spec.presence.store.external is None
 
 
 def has_certificates(cluster: Cluster) -> bool:

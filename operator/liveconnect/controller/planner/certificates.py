@@ -68,7 +68,9 @@ class Certificates:
     gateway: Mapping[str, str] | None = None
     """Content of the gateway's own Secret: how it knows the publishers, and who it is."""
     hooks: Mapping[str, str] | None = None
-    """Content of the auth service's own Secret: the certificate of the hooks."""
+    """Content of the auth service's own Secret: its certificate, and by whom it is known."""
+    store: Mapping[str, str] | None = None
+    """Content of the managed store's own Secret: its certificate."""
     https: Mapping[str, str] | None = None
     """Content of the Secret for the gateway's HTTPS: what it shows, and whom it takes."""
 

@@ -18,6 +18,7 @@ from liveconnect.controller.model.observed import LoadSample, Memory, Observed, 
 from liveconnect.controller.planner import storage
 from liveconnect.controller.planner.certificate_report import certificate_news
 from liveconnect.controller.planner.certificates import Certificates, plan_certificates
+from liveconnect.controller.planner.change_over import plan_auth_api, plan_store
 from liveconnect.controller.planner.drain import DrainStep, drain_step, progress
 from liveconnect.controller.planner.drift import CHANGED, why_anew, why_apply
 from liveconnect.controller.planner.events import Event, announce
@@ -41,6 +42,7 @@ from liveconnect.controller.planner.rotation import Rotation, follows, plan_rota
 from liveconnect.controller.planner.service_certificates import with_gateway, with_hooks
 from liveconnect.controller.planner.sizes import Sizes, sizes
 from liveconnect.controller.planner.status import summarise
+from liveconnect.controller.planner.store_tls import with_store
 from liveconnect.controller.planner.topics import StatusWrite, plan_topics, remember_refreshes
 from liveconnect.controller.rendering import RenderInputs, RenderSettings, render
 
@@ -122,6 +124,9 @@ def plan(
         certificates=certificates.files,
         gateway_certificates=certificates.gateway,
         hooks_certificate=certificates.hooks,
+        auth_api=plan_auth_api(cluster, names, observed),
+        store_certificate=certificates.store,
+        store=plan_store(cluster, names, observed),
         https_certificates=certificates.https,
         secret_digests=secret_digests,
         volume_sizes=growth.sizes,
@@ -205,6 +210,7 @@ def _certificates(
     placeholder = credentials.placeholder
     found = plan_certificates(cluster, names, observed, placeholder, now)
     found = with_gateway(found, cluster, names, observed, now)
+    found = with_store(found, cluster, names, observed)
     found = with_hooks(found, cluster, names, observed, placeholder, now)
     return with_https(found, cluster, names, observed, placeholder, now)
 

@@ -1,4 +1,4 @@
-"""TLS between services: gateway to publishers, brokers to auth service.
+"""TLS between services: gateway to publishers, brokers and gateway to auth service.
 
 As with listeners, what is sound is copied into Secrets of the pods' own. The gateway reads its
 files for every connection that it makes, the auth service looks at its own every few seconds, and
@@ -66,24 +66,24 @@ def with_hooks(
     placeholder: str,
     now: datetime,
 ) -> Certificates:
-    """The same, with the files of both ends when the hooks have TLS.
+    """The same, with the files of both ends when the auth service has TLS.
 
-    Without a sound certificate the auth service has the placeholder and the brokers know nobody:
-    hooks fail, and so does every CONNECT.
+    Without a sound certificate the auth service has the placeholder and brokers and gateway know
+    nobody: hooks fail, and so does every CONNECT.
     """
     use = hooks_use(cluster)
     if use is None:
         return certificates
     own, offer = pair(use, observed, texts(observed, names.auth_tls), now, placeholder)
     held = texts(observed, names.tls(Pool.SUBSCRIBER)).get(HOOKS_AUTHORITY_FILE, "")
-    who = "the brokers know the auth service"
+    who = "brokers and gateway know the auth service"
     authorities, known = trust(use, names.host(names.auth), observed, held, who)
     file = {HOOKS_AUTHORITY_FILE: authorities or placeholder}
     return replace(
         certificates,
         offers=(*certificates.offers, offer, known),
         files={pool: {**certificates.files.get(pool, {}), **file} for pool in Pool},
-        hooks=own or split(placeholder),
+        hooks={**(own or split(placeholder)), AUTHORITY_KEY: authorities or placeholder},
     )
 
 

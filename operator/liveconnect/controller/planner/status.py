@@ -35,6 +35,7 @@ from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.rotation import Rotation
 from liveconnect.controller.planner.sizes import Sizes
 from liveconnect.controller.planner.transition import transition
+from liveconnect.controller.rendering.configuration import auth_url
 
 
 def summarise(  # noqa: PLR0913 - everything that a pass knows
@@ -169,7 +170,7 @@ def _endpoints(cluster: Cluster, names: Names, observed: Observed) -> Endpoints:
         subscribers=f"{host}:{ports[0]['port']}" if host else "",
         publishers=f"{names.host(names.pool(Pool.PUBLISHER))}:{publishers}",
         gateway=_gateway(cluster, names),
-        presence=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
+        presence=auth_url(names, https=cluster.spec.auth.tls is not None),
     )
 
 

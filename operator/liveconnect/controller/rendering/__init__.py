@@ -13,8 +13,9 @@ from liveconnect.controller.model.manifest import (
     COOKIE_ROTATION_ANNOTATION,
     Manifest,
 )
-from liveconnect.controller.model.names import PRESENCE_PORT, Names
+from liveconnect.controller.model.names import PRESENCE_PORT, PRESENCE_TLS_PORT, Names
 from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.model.tls import store_has_tls
 from liveconnect.controller.rendering import brokers, configuration, policies, services
 from liveconnect.controller.rendering.engine import render_manifest
 from liveconnect.controller.rendering.identity import labels, stamp
@@ -30,7 +31,15 @@ def render(
     names = Names(cluster.name, cluster.namespace, settings.cluster_domain)
     managed = cluster.spec.presence.store.external is None
     rules = own_rules(cluster) if inputs.rules is None else inputs.rules
-    auth = configuration.auth_config(cluster, names, rules, settings.operator_subject)
+    api, store = inputs.ways_to_auth(cluster), inputs.ways_to_store(cluster)
+    auth = configuration.auth_config(
+        cluster,
+        names,
+        rules,
+        settings.operator_subject,
+        plain_api=api.plain,
+        store_by_tls=store.asked,
+    )
 
     def label(component: str) -> dict[str, str]:
         pool = Pool(component) if component in set(Pool) else None
@@ -38,10 +47,10 @@ def render(
 
     children: list[tuple[str, Manifest]] = [
         *_accounts(names),
-        *_secrets(names, inputs, managed=managed),
+        *_secrets(cluster, names, inputs, managed=managed),
         *_config_maps(cluster, names, inputs, auth, managed=managed),
-        *_services(cluster, names, managed=managed, closed=inputs.hibernation.closed),
-        *policies.policies(cluster, names),
+        *_services(cluster, names, inputs, managed=managed),
+        *policies.policies(cluster, names, api, store),
         *((pool.value, brokers.budget(names, pool)) for pool in Pool),
         ("auth", services.budget(names, names.auth, "auth")),
         ("gateway", services.budget(names, names.gateway, "gateway")),
@@ -92,7 +101,9 @@ def _broker_secret(names: Names, credentials: Credentials) -> Manifest:
     return manifest
 
 
-def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple[str, Manifest]]:
+def _secrets(
+    cluster: Cluster, names: Names, inputs: RenderInputs, *, managed: bool
+) -> list[tuple[str, Manifest]]:
     credentials = inputs.credentials
     secrets = [
         ("broker", _broker_secret(names, credentials)),
@@ -107,20 +118,34 @@ def _secrets(names: Names, inputs: RenderInputs, *, managed: bool) -> list[tuple
     if inputs.hooks_certificate is not None:
         secrets.append(("auth", _secret(names.auth_tls, dict(inputs.hooks_certificate))))
     if managed:
-        password = credentials.presence_password
-        url = f"redis://:{password}@{names.host(names.presence)}:{PRESENCE_PORT}/0"
-        content = {"password": password, "url": url}
-        secrets.append(("presence", _secret(names.presence, content)))
+        secrets.append(("presence", _store_secret(cluster, names, inputs)))
+        if inputs.store_certificate is not None:
+            content = dict(inputs.store_certificate)
+            secrets.append(("presence", _secret(names.presence_tls, content)))
     return secrets
+
+
+def _store_secret(cluster: Cluster, names: Names, inputs: RenderInputs) -> Manifest:
+    """The managed store's password, and the URLs by which it is asked."""
+    password = inputs.credentials.presence_password
+    where = f":{password}@{names.host(names.presence)}"
+    content = {"password": password}
+    if inputs.ways_to_store(cluster).plain:
+        content["url"] = f"redis://{where}:{PRESENCE_PORT}/0"
+    if store_has_tls(cluster):
+        content["tls-url"] = f"rediss://{where}:{PRESENCE_TLS_PORT}/0"
+    return _secret(names.presence, content)
 
 
 def _config_maps(
     cluster: Cluster, names: Names, inputs: RenderInputs, auth: AuthConfig, *, managed: bool
 ) -> list[tuple[str, Manifest]]:
     pods = inputs.gateway_size(cluster).awake
-    config = configuration.gateway_config(cluster, names, pods)
+    https = inputs.ways_to_auth(cluster).asked
+    config = configuration.gateway_config(cluster, names, pods, auth_by_https=https)
     gateway = services.json_config_map(names.gateway, config)
-    presence = [("presence", services.presence_config_map(names))] if managed else []
+    store = services.presence_config_map(cluster, names, inputs)
+    presence = [("presence", store)] if managed else []
     return [
         *((pool.value, brokers.config_map(cluster, names, pool, inputs.lives)) for pool in Pool),
         ("auth", services.json_config_map(names.auth, auth.model_dump(mode="json"))),
@@ -130,18 +155,15 @@ def _config_maps(
 
 
 def _services(
-    cluster: Cluster, names: Names, *, managed: bool, closed: bool
+    cluster: Cluster, names: Names, inputs: RenderInputs, *, managed: bool
 ) -> list[tuple[str, Manifest]]:
-    presence = (
-        [("presence", services.http_service(cluster, names, names.presence, "presence"))]
-        if managed
-        else []
-    )
+    closed = inputs.hibernation.closed
+    presence = [("presence", services.store_service(cluster, names, inputs))] if managed else []
     return [
         ("broker", brokers.nodes_service(names)),
         *((p.value, brokers.pool_service(cluster, names, p, closed=closed)) for p in Pool),
         ("publisher", brokers.publisher_nodes_service(cluster, names, closed=closed)),
-        ("auth", services.http_service(cluster, names, names.auth, "auth")),
+        ("auth", services.auth_service(cluster, names, inputs.ways_to_auth(cluster))),
         ("gateway", services.http_service(cluster, names, names.gateway, "gateway")),
         ("gateway", services.gateway_pods_service(cluster, names)),
         *presence,

@@ -8,12 +8,14 @@ from typing import Any
 
 from liveconnect.api import operands
 from liveconnect.api.operands import (
+    AUTH_AUTHORITY_DIRECTORY,
     BROKER_TLS_DIRECTORY,
     CANARY_MOUNTPOINT,
     HTTPS_DIRECTORY,
     INTROSPECTION_DIRECTORY,
     JWKS_DIRECTORY,
     LARGEST_MESSAGE_BYTES,
+    MANAGED_STORE_CA_FILE,
     MOST_MESSAGE_BYTES,
     PRESENCE_SECRETS,
     AuthConfig,
@@ -22,11 +24,11 @@ from liveconnect.api.operands import (
     ClientTls,
     GatewayConfig,
     GatewayHttps,
-    HooksTls,
     IntrospectionProvider,
     JwtProvider,
     PresenceOptions,
     RequestOptions,
+    ServerTls,
     StatedRule,
 )
 from liveconnect.api.v1alpha1 import (
@@ -63,6 +65,8 @@ from liveconnect.controller.model.names import (
     HTTPS_PORT,
     MQTT_PORT,
     MQTTS_PORT,
+    PRESENCE_PORT,
+    PRESENCE_TLS_PORT,
     SERVICE_PORT,
     Names,
 )
@@ -72,7 +76,9 @@ from liveconnect.controller.model.tls import (
     HOOKS_AUTHORITY_FILE,
     PEER_FILE,
     PUBLISHER_LISTENER,
+    STORE_TLS_DIRECTORY,
     TLS_DIRECTORY,
+    TlsWays,
     tls_uses,
 )
 from liveconnect.controller.rendering.engine import render_text
@@ -335,7 +341,13 @@ def connects(cluster: Cluster) -> operands.Connects:
 
 
 def auth_config(
-    cluster: Cluster, names: Names, rules: Sequence[StatedRule], canary: str = ""
+    cluster: Cluster,
+    names: Names,
+    rules: Sequence[StatedRule],
+    canary: str = "",
+    *,
+    plain_api: bool = True,
+    store_by_tls: bool = False,
 ) -> AuthConfig:
     """The auth service's file.
 
@@ -344,8 +356,13 @@ def auth_config(
         names: of its children.
         rules: the topic rules in force.
         canary: subject of the operator, which tries messages between nodes; empty if it does not.
+        plain_api: whether its API is served without TLS.
+        store_by_tls: whether it asks the managed store by TLS.
     """
     gateway = gateway_of(cluster)
+    presence = presence_options(cluster.spec.presence)
+    if store_by_tls:
+        presence = presence.model_copy(update={"store_ca_file": MANAGED_STORE_CA_FILE})
     tokens = list(enumerate(cluster.spec.auth.tokens))
     return AuthConfig(
         cluster=f"{cluster.namespace}/{cluster.name}",
@@ -363,10 +380,15 @@ def auth_config(
         ],
         replies=replies_to(cluster),
         revokers=tuple(subject_of(r.serviceAccount) for r in cluster.spec.auth.revokers),
-        presence=presence_options(cluster.spec.presence),
+        presence=presence,
         connects=connects(cluster),
         max_message_bytes=_max_message_bytes(cluster),
-        hooks_tls=HooksTls(port=HOOKS_TLS_PORT) if cluster.spec.auth.tls else None,
+        tls=(
+            ServerTls(hooks_port=HOOKS_TLS_PORT, api_port=HTTPS_PORT)
+            if cluster.spec.auth.tls
+            else None
+        ),
+        plain_api=plain_api,
         canary=canary or None,
         brokers=broker_access(names),
     )
@@ -379,6 +401,10 @@ def _broker_tls(tls: PublisherTls) -> ClientTls:
         certificate_file=f"{BROKER_TLS_DIRECTORY}/{CERTIFICATE_KEY}",
         key_file=f"{BROKER_TLS_DIRECTORY}/{PRIVATE_KEY_KEY}",
     )
+
+
+def _auth_known_by() -> ClientTls:
+    return ClientTls(ca_file=f"{AUTH_AUTHORITY_DIRECTORY}/{AUTHORITY_KEY}")
 
 
 def _https(cluster: Cluster, names: Names) -> GatewayHttps | None:
@@ -418,8 +444,16 @@ def _requests(cluster: Cluster) -> RequestOptions | None:
     )
 
 
-def gateway_config(cluster: Cluster, names: Names, pods: int) -> dict[str, Any]:
-    """The gateway's file, for so many pods.
+def auth_url(names: Names, *, https: bool) -> str:
+    """Where the auth service's API is."""
+    host = names.host(names.auth)
+    return f"https://{host}:{HTTPS_PORT}" if https else f"http://{host}:{SERVICE_PORT}"
+
+
+def gateway_config(
+    cluster: Cluster, names: Names, pods: int, *, auth_by_https: bool = False
+) -> dict[str, Any]:
+    """The gateway's file, for so many pods and this way of asking the auth service.
 
     The brokers' own bounds are the gateway's, too: who exceeds them loses the connection, and
     that one is all callers'.
@@ -431,7 +465,8 @@ def gateway_config(cluster: Cluster, names: Names, pods: int) -> dict[str, Any]:
         broker_nodes=names.host(names.publisher_nodes),
         broker_port=MQTTS_PORT if tls else MQTT_PORT,
         broker_tls=_broker_tls(tls) if tls else None,
-        presence_url=f"http://{names.host(names.auth)}:{SERVICE_PORT}",
+        presence_url=auth_url(names, https=auth_by_https),
+        presence_tls=_auth_known_by() if auth_by_https else None,
         callers=named_backends(cluster),
         client_topic=cluster.spec.gateway.clientTopic,
         group_topic=cluster.spec.gateway.groupTopic,
@@ -461,12 +496,16 @@ def _bound(cluster: Cluster, key: str) -> int | None:
     return int(value) if value.isascii() and value.isdecimal() else None
 
 
-PRESENCE_CONFIG = """\
-# Written by the LiveConnect operator; the password is added by start.sh.
-port 6379
-dir /data
-appendonly yes
-appendfsync everysec
-maxmemory-policy noeviction
-protected-mode no
-"""
+def store_config(ways: TlsWays, *, tls: bool) -> str:
+    """`valkey.conf` of the managed store.
+
+    Args:
+        ways: How it is asked.
+        tls: Whether it serves TLS.
+    """
+    return render_text(
+        "valkey.conf.j2",
+        port=PRESENCE_PORT if ways.plain else 0,
+        tls_port=PRESENCE_TLS_PORT if tls else 0,
+        directory=STORE_TLS_DIRECTORY,
+    )

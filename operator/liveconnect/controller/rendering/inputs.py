@@ -11,6 +11,7 @@ from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.departure import Departure
 from liveconnect.controller.model.hibernation import GatewayPods, Hibernation
 from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.model.tls import TlsWays, store_has_tls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,14 @@ class RenderInputs:
     gateway_certificates: Mapping[str, str] | None = field(default=None, repr=False)
     """Content of the gateway's own Secret with certificates; None without TLS to the publishers."""
     hooks_certificate: Mapping[str, str] | None = field(default=None, repr=False)
-    """Content of the auth service's own Secret with its certificate; None without TLS for hooks."""
+    """Content of the auth service's own Secret: its certificate, and the authorities by which it is
+    known; None without TLS."""
+    auth_api: TlsWays | None = None
+    """How the gateway asks the auth service; as the object says when not given."""
+    store_certificate: Mapping[str, str] | None = field(default=None, repr=False)
+    """Content of the managed store's own Secret with its certificate; None without TLS."""
+    store: TlsWays | None = None
+    """How the auth service asks the managed store; as the object says when not given."""
     https_certificates: Mapping[str, str] | None = field(default=None, repr=False)
     """Content of the Secret for the gateway's HTTPS; None without."""
     secret_digests: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +66,16 @@ class RenderInputs:
     """Pods whose volume has served an earlier life, and the life that it serves now."""
     rules: Sequence[StatedRule] | None = None
     """Topic rules in force; the cluster object's own when not given."""
+
+    def ways_to_auth(self, cluster: Cluster) -> TlsWays:
+        """How the gateway asks the auth service, which the object says when nothing else does."""
+        tls = cluster.spec.auth.tls is not None
+        return self.auth_api or TlsWays(asked=tls, plain=not tls)
+
+    def ways_to_store(self, cluster: Cluster) -> TlsWays:
+        """How the managed store is asked, which the object says when nothing else does."""
+        tls = store_has_tls(cluster)
+        return self.store or TlsWays(asked=tls, plain=not tls)
 
     def gateway_size(self, cluster: Cluster) -> GatewayPods:
         """The gateway's size, which the object says when nothing else does."""

@@ -25,10 +25,12 @@ from liveconnect.controller.model.names import (
     MQTTS_PORT,
     OPERATOR_APP,
     PRESENCE_PORT,
+    PRESENCE_TLS_PORT,
     SERVICE_PORT,
     Names,
 )
 from liveconnect.controller.model.observed import Pool
+from liveconnect.controller.model.tls import TlsWays, store_has_tls
 from liveconnect.controller.rendering.engine import render_manifest
 
 Peer = dict[str, Any]
@@ -91,12 +93,23 @@ def _rule(peers: list[Peer] | None, *ports: int | tuple[int, int], protocol: str
     return Rule(peers, [{**span, "protocol": protocol} for span in spans])
 
 
-def policies(cluster: Cluster, names: Names) -> list[tuple[str, Manifest]]:
-    """All policies of a cluster, each with the component that it guards."""
-    guards = [*_broker_guards(cluster, names), *_service_guards(cluster, names)]
+def policies(
+    cluster: Cluster, names: Names, api: TlsWays, store: TlsWays
+) -> list[tuple[str, Manifest]]:
+    """All policies of a cluster, each with the component that it guards.
+
+    Args:
+        cluster: The object.
+        names: Of its children.
+        api: How the gateway asks the auth service.
+        store: How the auth service asks the managed store.
+    """
+    guards = [*_broker_guards(cluster, names), *_service_guards(cluster, names, api)]
     if cluster.spec.presence.store.external is None:
-        store = [_rule([_pods(names.selector("auth"))], PRESENCE_PORT)]
-        guards.append(Guard("presence", names.presence, store, []))
+        plain = [PRESENCE_PORT] if store.plain else []
+        ports = [*plain, *([PRESENCE_TLS_PORT] if store_has_tls(cluster) else [])]
+        rules = [_rule([_pods(names.selector("auth"))], *ports)]
+        guards.append(Guard("presence", names.presence, rules, []))
     return [(guard.component, _policy(guard, names)) for guard in guards]
 
 
@@ -149,23 +162,28 @@ def _hooks_ports(cluster: Cluster) -> tuple[int, ...]:
     return (HOOKS_PORT, *([HOOKS_TLS_PORT] if cluster.spec.auth.tls else []))
 
 
-def _service_guards(cluster: Cluster, names: Names) -> list[Guard]:
+def _service_guards(cluster: Cluster, names: Names, api: TlsWays) -> list[Guard]:
     """The auth service and the gateway."""
     callers = {c.serviceAccount.namespace for c in cluster.spec.gateway.callers}
     readers = {r.serviceAccount.namespace for r in cluster.spec.presence.readers}
     hooks = _rule([_brokers(names)], *_hooks_ports(cluster))
     revokers = {r.serviceAccount.namespace for r in cluster.spec.auth.revokers}
-    asking = [_pods(names.selector("gateway")), _MONITORING, *_namespaces(readers | revokers)]
-    reading = _rule(asking, SERVICE_PORT)
+    asking = [_pods(names.selector("gateway")), *_namespaces(readers | revokers)]
+    reading = _by_https(asking, https=cluster.spec.auth.tls is not None, plain=api.plain)
     posting = [_pods(names.selector("gateway")), *_namespaces(callers)]
     return [
-        Guard("auth", names.auth, [hooks, reading], None),
+        Guard("auth", names.auth, [hooks, *reading], None),
         Guard("gateway", names.gateway, _posting(cluster, posting), None),
     ]
 
 
 def _posting(cluster: Cluster, callers: list[Peer]) -> list[Rule]:
     """With HTTPS the plain port is left with what monitors read."""
-    if cluster.spec.gateway.tls is None:
-        return [_rule([callers[0], _MONITORING, *callers[1:]], SERVICE_PORT)]
-    return [_rule(callers, HTTPS_PORT), _rule([_MONITORING], SERVICE_PORT)]
+    https = cluster.spec.gateway.tls is not None
+    return _by_https(callers, https=https, plain=not https)
+
+
+def _by_https(callers: list[Peer], *, https: bool, plain: bool) -> list[Rule]:
+    """Callers of an API, by HTTPS or without TLS or both; the plain port is the monitors', too."""
+    monitors = [callers[0], _MONITORING, *callers[1:]] if plain else [_MONITORING]
+    return [*([_rule(callers, HTTPS_PORT)] if https else []), _rule(monitors, SERVICE_PORT)]

@@ -7,15 +7,18 @@ from typing import Any
 
 from liveconnect.api import operands
 from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
+from liveconnect.controller.model.certificate import AUTHORITY_KEY, CERTIFICATE_KEY
 from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
     HOOKS_PORT,
     HOOKS_TLS_PORT,
     HTTPS_PORT,
     PRESENCE_PORT,
+    PRESENCE_TLS_PORT,
     SERVICE_PORT,
     Names,
 )
+from liveconnect.controller.model.tls import STORE_TLS_DIRECTORY, TlsWays, store_has_tls
 from liveconnect.controller.rendering import configuration
 from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
@@ -26,7 +29,6 @@ _PORTS: dict[str, list[dict[str, Any]]] = {
     # Hooks have a port of their own, so that a policy can keep everybody but the brokers away.
     "auth": [{"name": "http", "port": SERVICE_PORT}, {"name": "hooks", "port": HOOKS_PORT}],
     "gateway": [{"name": "http", "port": SERVICE_PORT}],
-    "presence": [{"name": "redis", "port": PRESENCE_PORT}],
 }
 _HTTPS: dict[str, Any] = {"name": "https", "port": HTTPS_PORT}
 _DEFAULT_REQUESTS = {"cpu": "50m", "memory": "96Mi"}
@@ -47,22 +49,30 @@ def json_config_map(name: str, config: dict[str, Any]) -> Manifest:
 def _ports(cluster: Cluster, component: str) -> list[dict[str, Any]]:
     ports = _PORTS[component]
     if component == "auth" and cluster.spec.auth.tls is not None:
-        # Beside the plain one: nodes change over one by one.
-        return [*ports, {"name": "hooks-tls", "port": HOOKS_TLS_PORT}]
+        # Beside the plain ones: nodes change over one by one.
+        return [*ports, {"name": "hooks-tls", "port": HOOKS_TLS_PORT}, _HTTPS]
     if component == "gateway" and cluster.spec.gateway.tls is not None:
         return [*ports, _HTTPS]
     return ports
 
 
-def _service_ports(cluster: Cluster, component: str) -> list[dict[str, Any]]:
+def _service_ports(
+    cluster: Cluster, component: str, *, plain: bool = False
+) -> list[dict[str, Any]]:
     """What a Service offers: with HTTPS nobody but kubelet and monitors needs the plain port."""
     ports = _ports(cluster, component)
-    return [_HTTPS] if _HTTPS in ports else ports
+    return ports if plain or _HTTPS not in ports else [p for p in ports if p["name"] != "http"]
 
 
 def http_service(cluster: Cluster, names: Names, name: str, component: str) -> Manifest:
     """The ClusterIP of a service."""
     return service(name, _service_ports(cluster, component), names.selector(component))
+
+
+def auth_service(cluster: Cluster, names: Names, api: TlsWays) -> Manifest:
+    """The ClusterIP of the auth service."""
+    ports = _service_ports(cluster, "auth", plain=api.plain)
+    return service(names.auth, ports, names.selector("auth"))
 
 
 def gateway_pods_service(cluster: Cluster, names: Names) -> Manifest:
@@ -122,12 +132,15 @@ def _certificates(volume: str, path: str, secret: str) -> tuple[dict[str, Any], 
     return mount, {"name": volume, "secret": {"secretName": secret, "defaultMode": 288}}
 
 
-def presence_url_source(cluster: Cluster, names: Names) -> tuple[str, str]:
-    """Secret and key that hold the store's URL."""
+def presence_url_source(cluster: Cluster, names: Names, ways: TlsWays) -> tuple[str, str]:
+    """Secret and key that hold the store's URL.
+
+    Not one key for both ways: a kubelet may still have the Secret of before.
+    """
     external = cluster.spec.presence.store.external
     if external is not None:
         return external.urlSecretRef.name, external.urlSecretRef.key
-    return names.presence, "url"
+    return names.presence, "tls-url" if ways.asked else "url"
 
 
 def _token_secrets(cluster: Cluster) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -171,7 +184,7 @@ def auth_deployment(
     pod_labels: dict[str, str],
 ) -> Manifest:
     """The auth service's pods; they read changes of the rules by themselves."""
-    secret, key = presence_url_source(cluster, names)
+    secret, key = presence_url_source(cluster, names, inputs.ways_to_store(cluster))
     volumes = [
         _config(names.auth),
         _api_access(),
@@ -188,7 +201,11 @@ def auth_deployment(
     ]
     volumes += [*_token_secrets(cluster), *_presence_secrets(cluster)]
     if cluster.spec.auth.tls is not None:
-        volumes.append(_certificates("tls", operands.HOOKS_TLS_DIRECTORY, names.auth_tls))
+        volumes.append(_certificates("tls", operands.AUTH_TLS_DIRECTORY, names.auth_tls))
+    if inputs.ways_to_store(cluster).asked:
+        folder, _, file = operands.MANAGED_STORE_CA_FILE.rpartition("/")
+        items = [{"key": CERTIFICATE_KEY, "path": file}]
+        volumes.append(_secret_mount("managed-store-ca", folder, names.presence_tls, items))
     # Of no use beside an external store, and then another one for every operator process.
     managed = cluster.spec.presence.store.external is None
     password = inputs.credentials.presence_password if managed else ""
@@ -205,6 +222,7 @@ def auth_deployment(
             [
                 config.model_dump(mode="json", exclude=set(operands.RELOADED)),
                 dict(inputs.secret_digests), password,
+                _known_by(cluster, inputs),
                 inputs.credentials.api_key,
             ]
         ),
@@ -239,6 +257,12 @@ def gateway_stateful_set(
         tls.append(_certificates("tls", operands.BROKER_TLS_DIRECTORY, names.gateway_tls))
     if cluster.spec.gateway.tls is not None:
         tls.append(_certificates("https", operands.HTTPS_DIRECTORY, names.gateway_https))
+    auth_by_https = inputs.ways_to_auth(cluster).asked
+    if auth_by_https:
+        # Of its Secret only this: what the certificate is known by, not its key.
+        items = [{"key": AUTHORITY_KEY, "path": AUTHORITY_KEY}]
+        folder = operands.AUTH_AUTHORITY_DIRECTORY
+        tls.append(_secret_mount("auth", folder, names.auth_tls, items))
     storage = cluster.spec.gateway.outbox.storage
     claim = {
         "name": "data",
@@ -259,7 +283,11 @@ def gateway_stateful_set(
         command=["liveconnect-gateway"],
         replicas=0 if inputs.hibernation.closed else size.awake,
         resources=resources(cluster.spec.gateway.resources),
-        config_hash=digest(configuration.gateway_config(cluster, names, size.awake)),
+        config_hash=digest(
+            configuration.gateway_config(
+                cluster, names, size.awake, auth_by_https=auth_by_https
+            )
+        ),
     )  # fmt: skip
     stateful_set = extended(stateful_set, cluster.spec.gateway.podTemplate)
     if notes := size.annotations():
@@ -293,12 +321,33 @@ def _workload(
     )
 
 
-def presence_config_map(names: Names) -> Manifest:
+def _known_by(cluster: Cluster, inputs: RenderInputs) -> str:
+    """The managed store's certificate, if it is asked by TLS: another one is for new pods."""
+    asked = inputs.ways_to_store(cluster).asked
+    return (inputs.store_certificate or {}).get(CERTIFICATE_KEY, "") if asked else ""
+
+
+def _store_ports(cluster: Cluster, ways: TlsWays) -> list[dict[str, Any]]:
+    plain = [{"name": "redis", "port": PRESENCE_PORT}] if ways.plain else []
+    tls = [{"name": "rediss", "port": PRESENCE_TLS_PORT}] if store_has_tls(cluster) else []
+    return [*plain, *tls]
+
+
+def store_service(cluster: Cluster, names: Names, inputs: RenderInputs) -> Manifest:
+    """The ClusterIP of the managed store."""
+    ports = _store_ports(cluster, inputs.ways_to_store(cluster))
+    return service(names.presence, ports, names.selector("presence"))
+
+
+def presence_config_map(cluster: Cluster, names: Names, inputs: RenderInputs) -> Manifest:
     """The managed store's configuration."""
+    tls = store_has_tls(cluster)
     content = {
-        "valkey.conf": configuration.PRESENCE_CONFIG,
+        "valkey.conf": configuration.store_config(inputs.ways_to_store(cluster), tls=tls),
         "start.sh": render_text("presence-start.sh"),
     }
+    if tls:
+        content["probe.sh"] = render_text("presence-probe.sh")
     return render_manifest("configmap.yaml.j2", name=names.presence, content=content)
 
 
@@ -318,8 +367,15 @@ def presence_stateful_set(
         selector=names.selector("presence"),
         pod_labels=pod_labels,
         config_hash=digest(
-            [presence_config_map(names)["data"], inputs.credentials.presence_password]
+            [
+                presence_config_map(cluster, names, inputs)["data"],
+                inputs.credentials.presence_password,
+                *(inputs.store_certificate or {}).get(CERTIFICATE_KEY, "").splitlines(),
+            ]
         ),
+        ports=_store_ports(cluster, inputs.ways_to_store(cluster)),
+        tls_secret=names.presence_tls if store_has_tls(cluster) else None,
+        tls_directory=STORE_TLS_DIRECTORY,
         service_account=names.broker,
         pull_secrets=[s.model_dump() for s in cluster.spec.broker.imagePullSecrets],
         image=store.image or settings.presence_image,

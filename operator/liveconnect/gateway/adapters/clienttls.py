@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import ssl
+import time
+from typing import Final
 
 from liveconnect.api.operands import ClientTls
+from liveconnect.common.logs import get_logger
+
+_SECONDS: Final = 15.0
+"""How long connections are made with what the files held."""
+
+_log = get_logger(__name__)
 
 
 def tls_context(files: ClientTls | None) -> ssl.SSLContext | None:
@@ -20,3 +28,29 @@ def tls_context(files: ClientTls | None) -> ssl.SSLContext | None:
     if files.certificate_file is not None:
         context.load_cert_chain(files.certificate_file, files.key_file)
     return context
+
+
+class FollowedContext:
+    """How a server is known, by files that are replaced in place."""
+
+    def __init__(self, files: ClientTls, who: str) -> None:
+        """Make it.
+
+        Args:
+            files: what they are.
+            who: the server, in words.
+        """
+        self._files = files
+        self._who = who
+        self._context: ssl.SSLContext | None = None
+        self._read = 0.0
+
+    def now(self) -> ssl.SSLContext | None:
+        """Return what connections are made with now; None if the files were never usable."""
+        if self._context is None or time.monotonic() - self._read > _SECONDS:
+            try:
+                self._context, self._read = tls_context(self._files), time.monotonic()
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or type(error).__name__
+                _log.warning("files of TLS cannot be used", server=self._who, reason=why)
+        return self._context

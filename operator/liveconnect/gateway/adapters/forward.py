@@ -11,8 +11,10 @@ from liveconnect.api.operands import GatewayHttps
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Request, Response
-from liveconnect.gateway.adapters.peercontext import PeerContext
+from liveconnect.gateway.adapters.clienttls import FollowedContext
 
+OTHER_PODS: Final = "the gateway's other pods"
+"""Whom this one asks, in words."""
 FORWARDED: Final = b"liveconnect-forwarded"
 """Header of a request that another pod has handed over: it goes no further."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=75.0, sock_connect=2.0)
@@ -41,7 +43,7 @@ class Forwarder:
         """
         self._session = session
         self._peers = peers
-        self._context = None if https is None else PeerContext(https)
+        self._context = None if https is None else FollowedContext(https.peer, OTHER_PODS)
         self._host = None if https is None else https.host
 
     async def forward(self, request: Request, ordinal: int) -> Response:

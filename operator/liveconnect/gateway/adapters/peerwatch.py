@@ -10,7 +10,8 @@ import aiohttp
 
 from liveconnect.api.operands import GatewayHttps
 from liveconnect.common.logs import get_logger
-from liveconnect.gateway.adapters.peercontext import PeerContext
+from liveconnect.gateway.adapters.clienttls import FollowedContext
+from liveconnect.gateway.adapters.forward import OTHER_PODS
 from liveconnect.gateway.peers import Peers, ReadyPods
 
 _READY: Final = "/readyz"
@@ -42,7 +43,7 @@ class PeerWatch:
         """
         self._peers = peers
         self._url = url
-        self._context = None if https is None else PeerContext(https)
+        self._context = None if https is None else FollowedContext(https.peer, OTHER_PODS)
         self._host = None if https is None else https.host
         self._changed = changed
         self._pods = ReadyPods(peers)

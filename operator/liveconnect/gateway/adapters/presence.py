@@ -9,7 +9,9 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from liveconnect.api.operands import ClientTls
 from liveconnect.common.serviceaccounts import OwnToken
+from liveconnect.gateway.adapters.clienttls import FollowedContext
 from liveconnect.gateway.presence import (
     ClientPresence,
     CursorError,
@@ -36,17 +38,25 @@ class _Found(msgspec.Struct, frozen=True):
 class HttpPresence:
     """Asks the auth service; implements `presence.Presence`."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token_file: Path) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        token_file: Path,
+        tls: ClientTls | None = None,
+    ) -> None:
         """Make it.
 
         Args:
             session: its owner closes it.
             url: of the auth service.
             token_file: own ServiceAccount token, presented to it.
+            tls: how it is known where the URL is of HTTPS.
         """
         self._session = session
         self._url = url
         self._token = OwnToken(token_file)
+        self._context = None if tls is None else FollowedContext(tls, "the auth service")
 
     async def of(self, client_id: str) -> ClientPresence:
         """Return what is known of a client.
@@ -86,10 +96,18 @@ class HttpPresence:
         token = self._token.read()
         if token is None:
             raise PresenceUnavailableError("own token cannot be read")
+        context = None if self._context is None else self._context.now()
+        if self._context is not None and context is None:
+            raise PresenceUnavailableError("the auth service's authorities cannot be read")
         headers = {"Authorization": f"Bearer {token.reveal()}"}
         try:
             async with self._session.request(
-                method, self._url + path, headers=headers, timeout=_TIMEOUT, **more
+                method,
+                self._url + path,
+                headers=headers,
+                timeout=_TIMEOUT,
+                ssl=True if context is None else context,
+                **more,
             ) as answer:
                 return answer.status, await answer.read()
         except TimeoutError:

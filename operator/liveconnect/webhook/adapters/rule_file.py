@@ -1,4 +1,4 @@
-"""The topic rules in use: taken from the configuration file whenever it changes.
+"""What may change while the service runs, topic rules above all: taken from the configuration file.
 
 The kubelet replaces the file by swapping a symbolic link. The file is looked at every second; an
 inotify watch would be one of the few that a node has for all its pods.
@@ -57,7 +57,7 @@ def make_replies(config: AuthConfig) -> Replies | None:
 
 
 class RuleFile:
-    """Follows the rules in the configuration file."""
+    """Follows the configuration file: the rules, and whether the plain port answers all."""
 
     def __init__(self, path: Path, config: AuthConfig) -> None:
         """Begin with the rules that the service was started with.
@@ -71,6 +71,8 @@ class RuleFile:
         self._uses: list[Callable[[Policy], None]] = []
         self.replaced: tuple[RuleTemplate, ...] = ()
         """The rules that the last change replaced."""
+        self.plain_api = config.plain_api
+        """Whether the API is served without TLS, too."""
         self._take(config, make_templates(config), make_replies(config))
 
     def _take(
@@ -106,6 +108,7 @@ class RuleFile:
         try:
             # Off the loop: hooks are answered while thousands of rules are read.
             config = await asyncio.to_thread(load_config, self._path, AuthConfig)
+            self.plain_api = config.plain_api
             if config.rules_digest() == self.digest:
                 return
             templates = await asyncio.to_thread(make_templates, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ class PresenceServer:
     tokens: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[PresenceServer]:
+    def running(self, tls: ssl.SSLContext | None = None) -> Iterator[PresenceServer]:
+        """Serve it, by HTTPS with a context."""
         world = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -75,9 +77,12 @@ class PresenceServer:
                 """Stay quiet."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            if tls is not None:
+                server.socket = tls.wrap_socket(server.socket, server_side=True)
             thread = threading.Thread(target=server.serve_forever, args=(0.02,))
             thread.start()
-            self.url = f"http://127.0.0.1:{server.server_address[1]}"
+            scheme = "http" if tls is None else "https"
+            self.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
             try:
                 yield self
             finally:

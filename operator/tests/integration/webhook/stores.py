@@ -21,7 +21,8 @@ PASSWORD = "store-password"
 MASTER = "mymaster"
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Where Redis' or Valkey's `server`, `cli`, … is."""
     program = shutil.which(f"redis-{name}") or shutil.which(f"valkey-{name}")
     assert program, f"redis-{name} is needed: apt-get install redis-server redis-sentinel"
     return program
@@ -40,7 +41,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [
-                _program("server"),
+                program("server"),
                 *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
                 *("--save", "", "--logfile", str(self.folder / "log")),
                 *("--requirepass", PASSWORD, "--masterauth", PASSWORD),
@@ -103,7 +104,7 @@ def sentinels(folder: Path) -> Iterator[Sentinels]:
                 f"sentinel down-after-milliseconds {MASTER} 1000\n"
                 f"sentinel failover-timeout {MASTER} 5000\n"
             )
-            command = [_program("server"), str(config), "--sentinel"]
+            command = [program("server"), str(config), "--sentinel"]
             found.processes.append(subprocess.Popen(command))
         eventually(lambda: all(_knows_the_others(port) for port in found.ports), within=30)
         yield found
@@ -137,7 +138,7 @@ def cluster(folder: Path) -> Iterator[list[Server]]:
         for server in servers:
             eventually(server.answers)
         hosts = [f"127.0.0.1:{server.port}" for server in servers]
-        create = [_program("cli"), "-a", PASSWORD, "--cluster", "create", *hosts, "--cluster-yes"]
+        create = [program("cli"), "-a", PASSWORD, "--cluster", "create", *hosts, "--cluster-yes"]
         subprocess.run(create, check=True, capture_output=True, timeout=60)
         for server in servers:
             eventually(partial(_cluster_is_whole, server), within=30)

@@ -488,6 +488,9 @@ def test_services_of_a_cluster_object() -> None:
     secured = Endpoints.of("quickstart", "default", tls=True)
     assert secured.gateway == "https://quickstart-gateway.default.svc:8443"
     assert secured.presence == found.presence
+    secured = Endpoints.of("quickstart", "default", auth_tls=True)
+    assert secured.gateway == found.gateway
+    assert secured.presence == "https://quickstart-auth.default.svc:8443"
 
 
 def test_all_errors_have_one_base() -> None:

@@ -41,9 +41,10 @@ def planned(secrets: Mapping[str, Secret]) -> Certificates:
 def test_both_ends_get_their_files() -> None:
     made = planned({"auth": SOUND})
     assert made.hooks is not None
-    assert set(made.hooks) == {"tls.crt", "tls.key"}
+    assert set(made.hooks) == {"tls.crt", "tls.key", "ca.crt"}
     authorities = SOUND["ca.crt"].decode()
     assert made.files == {pool: {CA_FILE: authorities} for pool in Pool}
+    assert made.hooks["ca.crt"] == authorities
     assert certificate_verdict(made, NOW)[0].value == "True"
 
 
@@ -99,7 +100,7 @@ def test_nodes_ask_by_tls_and_the_plain_port_stays_for_those_that_do_not_yet() -
         endpoints = [line for line in conf if ".endpoint = " in line]
         assert all(f"= https://{HOST}:8444/hooks/" in line for line in endpoints)
     ports = children["Service", "demo-auth"]["spec"]["ports"]
-    assert [port["port"] for port in ports] == [8080, 8081, 8444]
+    assert [port["port"] for port in ports] == [8081, 8444, 8443]
     rules = children["NetworkPolicy", "demo-auth"]["spec"]["ingress"]
     assert {8081, 8444} <= {port["port"] for rule in rules for port in rule["ports"]}
 

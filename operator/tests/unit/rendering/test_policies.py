@@ -160,6 +160,14 @@ def test_names_are_resolved_by_udp_and_tcp() -> None:
         assert all(r["ports"][0]["port"] == 53 and "to" not in r for r in dns)
 
 
+def test_with_tls_the_auth_services_plain_port_is_for_monitors_only() -> None:
+    auth = {**SPEC["auth"], "tls": {"secretName": "auth"}}
+    network = Network({**SPEC, "auth": auth})
+    for port, welcome in ((8443, {"gateway", "crm"}), (8080, {"monitor"})):
+        reaching = {pod for pod in network.pods if network.reaches(pod, "auth", port)}
+        assert reaching - {"auth"} == welcome
+
+
 def test_with_https_the_gateways_plain_port_is_for_monitors_only() -> None:
     gateway = {**SPEC["gateway"], "tls": {"secretName": "https"}}
     network = Network({**SPEC, "gateway": gateway})
