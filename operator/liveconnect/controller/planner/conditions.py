@@ -66,7 +66,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "GatewayReady": _workload(observed, "StatefulSet", names, names.gateway),
     }
     asleep = _hibernated(sleep, cluster)
-    behind = what_is_behind(cluster, names, observed, rollout, not_in_force)
+    behind = what_is_behind(cluster, names, observed, size, rollout, not_in_force)
     behind = behind or (sleep.gateway.message if sleep.gateway else "")
     parts |= dict.fromkeys(_resting(sleep), _NOT_RUNNING)
     verdicts: dict[str, Verdict] = {

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.api.v1alpha1 import AutoscalingMode, Cluster
 from liveconnect.controller.model.actions import Apply, Delete
 from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, ObjectKey, is_seen
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.drift import CHANGED, CLASS_CHANGED, MISSING
 from liveconnect.controller.planner.rollout import Rollout
+from liveconnect.controller.planner.sizes import Sizes
 
 _WORKLOADS = {"Deployment", "StatefulSet"}
 _MOST = 3
@@ -54,6 +55,7 @@ def what_is_behind(
     cluster: Cluster,
     names: Names,
     observed: Observed,
+    size: Sizes,
     rollout: Rollout,
     lacking: tuple[str, ...],
 ) -> str:
@@ -63,6 +65,7 @@ def what_is_behind(
         cluster: The object.
         names: Names of its children.
         observed: What the pass has seen.
+        size: What the pools have.
         rollout: How far the pools' pods follow their templates.
         lacking: Children that are applied only now (`not_in_force`).
     """
@@ -80,8 +83,34 @@ def what_is_behind(
     if rollout.outdated:
         waits = f"; {rollout.waiting}" if rollout.waiting else ""
         return f"{len(rollout.outdated)} of {len(observed.pods)} nodes run an older template{waits}"
+    too_many = [text for pool in Pool if (text := _too_many(cluster, pool, size, observed))]
+    if too_many:
+        return "; ".join(too_many)
     old = [text for key in _services(names) if (text := _older(observed.children.get(key)))]
     return "; ".join(old)
+
+
+def _too_many(cluster: Cluster, pool: Pool, size: Sizes, observed: Observed) -> str:
+    """Nodes beyond what the object allows, in words; empty when there are none."""
+    most = _allowed(cluster, pool)
+    # When the last one has left, its pod still ends.
+    nodes = max(size.current[pool], len(observed.pool(pool)))
+    if most is None or nodes <= most:
+        return ""
+    return f"{pool.value} pool: {nodes} nodes, {most} are asked for"
+
+
+def _allowed(cluster: Cluster, pool: Pool) -> int | None:
+    """How many nodes a pool may have; None when nobody acts on what the object says.
+
+    Between its bounds the autoscaler shrinks the pool by itself: that is no edit.
+    """
+    if pool is Pool.PUBLISHER:
+        return cluster.spec.publishers.replicas
+    policy = cluster.spec.subscribers.autoscaling
+    if policy is None:
+        return cluster.spec.initial_subscribers()
+    return policy.maxReplicas if policy.mode is AutoscalingMode.AUTO else None
 
 
 def _services(names: Names) -> tuple[ObjectKey, ...]:

@@ -9,8 +9,9 @@ import pytest
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.actions import Apply, Delete
 from liveconnect.controller.model.manifest import ObjectKey
-from tests.unit.planner.simulation import World, parse
-from tests.unit.planner.test_plan import condition, settled
+from liveconnect.controller.model.observed import Pool
+from tests.unit.planner.simulation import World
+from tests.unit.planner.test_plan import autoscaled, condition, settled
 
 _EDITS: dict[str, dict[str, Any]] = {
     "image": {"broker": {"image": "broker:2"}},
@@ -89,17 +90,55 @@ def test_pods_of_a_service_are_behind_until_they_are_of_its_template() -> None:
     assert condition(world, "Ready")["status"] == "True"
 
 
-def test_a_note_of_a_drain_is_no_edit() -> None:
-    world = World(parse({"replicas": 3}))
+def test_a_pool_that_was_made_smaller_is_ready_when_the_last_node_has_left() -> None:
+    world, told = ready_world(), []
+    world.cluster = edited(world, subscribers={"replicas": 1})
+    for _ in range(200):
+        world.step()
+        told.append(condition(world, "Ready"))
+        nodes = max(world.replicas(Pool.SUBSCRIBER), len(world.observe().pool(Pool.SUBSCRIBER)))
+        if told[-1]["status"] == "True":
+            break
+        assert condition(world, "SubscribersReady")["status"] == "True", "it serves all the time"
+    assert nodes == 1
+    assert told[-1]["status"] == "True", told[-1]
+    assert "subscriber pool: 2 nodes, 1 are asked for" in {said["message"] for said in told}
+
+
+def test_a_pool_that_the_autoscaler_makes_smaller_is_ready_all_the_time() -> None:
+    world = autoscaled()
+    world.connections = {"demo-subscriber-0": 25}
     world.settle()
-    for _ in range(10):
+    assert world.replicas(Pool.SUBSCRIBER) == 3
+    for _ in range(30):
         world.step()
-    world.cluster = parse({"replicas": 2}, generation=2)
-    world.stuck = True
+    assert condition(world, "Ready")["status"] == "True"
+    world.connections = {}
+    for _ in range(200):
+        world.step()
+        assert condition(world, "Ready")["status"] == "True", condition(world, "Ready")
+        if world.replicas(Pool.SUBSCRIBER) == 1:
+            break
+    assert world.replicas(Pool.SUBSCRIBER) == 1
+
+
+@pytest.mark.parametrize(("mode", "ready"), [("Auto", "False"), ("Recommend", "True")])
+def test_a_lower_bound_of_the_autoscaler_is_an_edit_if_anybody_acts_on_it(
+    mode: str, ready: str
+) -> None:
+    world = autoscaled()
+    world.connections = {"demo-subscriber-0": 25}
+    world.settle()
+    for _ in range(30):
+        world.step()
+    assert condition(world, "Ready")["status"] == "True"
+    world.cluster = edited(
+        world, subscribers={"autoscaling": {"mode": mode, "minReplicas": 1, "maxReplicas": 2,
+                                            "connectionsPerNode": 10}})  # fmt: skip
     world.step()
-    for _ in range(10):
+    for _ in range(5):
         world.step()
-        assert condition(world, "Ready")["reason"] != "RollingOut", condition(world, "Ready")
+        assert condition(world, "Ready")["status"] == ready, condition(world, "Ready")
 
 
 def test_a_paused_edit_is_not_in_force() -> None:
