@@ -23,6 +23,15 @@ TABLE: list[Row] = [
     ("", ["namespaces"], _READ, "their labels: spec.auth.delegations may be by label"),
     (
         "",
+        ["nodes"],
+        _READ,
+        (
+            "whether they are cordoned: brokers are drained before they are evicted; of no effect in a"
+            " Role"
+        ),
+    ),
+    (
+        "",
         ["serviceaccounts", "secrets", "configmaps", "services"],
         _APPLY,
         "children; Secrets are also read for spec.auth and spec.presence",

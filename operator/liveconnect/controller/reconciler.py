@@ -43,6 +43,7 @@ from liveconnect.controller.model.actions import (
     ReloadCertificates,
     RemoveApiKey,
     SetOptions,
+    StartListeners,
     StopListeners,
     SuspendNode,
 )
@@ -139,6 +140,14 @@ class TopicObjects(Protocol):
         """Labels by namespace."""
 
 
+class KubernetesNodes(Protocol):
+    """What the watches hold of the Kubernetes nodes."""
+
+    @property
+    def cordoned(self) -> frozenset[str] | None:
+        """Those that take no pods; None when this operator may not read nodes."""
+
+
 @dataclass
 class Reconciler:
     """Reconciles one cluster object, pass by pass."""
@@ -148,6 +157,7 @@ class Reconciler:
     auth_pods: AuthPods
     children: Children
     topics: TopicObjects
+    nodes: KubernetesNodes
     settings: RenderSettings
     emit: Callable[[Manifest, Event], None]
     """Posts a Kubernetes event on the object."""
@@ -276,6 +286,7 @@ class Reconciler:
             auth_pods=auth_pods,
             topics=self.topics.of(cluster.namespace, cluster.name),
             namespaces=self.topics.labels,
+            cordoned=self.nodes.cordoned,
             troubles=await observe_troubles(self.kube, workloads, services, now),
             claims={
                 c["metadata"]["name"]: c["metadata"]["uid"]
@@ -456,6 +467,8 @@ class Reconciler:
                 await self._join(view, keys[pod], discovery)
             case StopListeners(pod, cut):
                 await self.brokers.stop_listeners(ips[pod], keys[pod], cut=cut)
+            case StartListeners(pod):
+                await self.brokers.start_listeners(ips[pod], keys[pod])
             case DisconnectClients(pod, node, count):
                 await self.brokers.disconnect(ips[pod], keys[pod], node, count)
             case SuspendNode(pod, node):
@@ -680,6 +693,7 @@ def pod_view(pod: Manifest) -> PodView:
         version=meta.get("resourceVersion", ""),
         revision=meta["labels"].get("controller-revision-hash", ""),
         cookie=(meta.get("annotations") or {}).get(COOKIE_ANNOTATION, ""),
+        node=pod.get("spec", {}).get("nodeName", ""),
         trouble=pod_trouble(pod),
     )
 

@@ -90,18 +90,7 @@ func (b *Broker) NonEmpty() bool { return b.dirty.Load() }
 // Start opens the listeners, then registers the hooks a moment later.
 func (b *Broker) Start() error {
 	for _, l := range b.conf.Listeners {
-		var err error
-		settings := listeners.Config{ID: l.Name, Address: l.Address}
-		switch l.Type {
-		case "tcp", "ssl":
-			err = b.addTCP(l)
-		case "ws":
-			err = b.server.AddListener(listeners.NewWebsocket(settings))
-		case "wss":
-			settings.TLSConfig = b.pems.tlsConfig(l.TLS)
-			err = b.server.AddListener(listeners.NewWebsocket(settings))
-		}
-		if err != nil {
+		if err := b.open(l); err != nil {
 			return err
 		}
 	}
@@ -110,6 +99,21 @@ func (b *Broker) Start() error {
 	}
 	if b.conf.WebhooksOn {
 		time.AfterFunc(hookDelay, func() { b.Webhooks.Register(b.conf.Hooks) })
+	}
+	return nil
+}
+
+// open opens a listener, if it is one for MQTT.
+func (b *Broker) open(l config.Listener) error {
+	settings := listeners.Config{ID: l.Name, Address: l.Address}
+	switch l.Type {
+	case "tcp", "ssl":
+		return b.addTCP(l)
+	case "ws":
+		return b.server.AddListener(listeners.NewWebsocket(settings))
+	case "wss":
+		settings.TLSConfig = b.pems.tlsConfig(l.TLS)
+		return b.server.AddListener(listeners.NewWebsocket(settings))
 	}
 	return nil
 }
@@ -169,6 +173,31 @@ func (b *Broker) StopListener(port string) bool {
 			}
 			return true // again is fine, too (recorded)
 		}
+	}
+	return false
+}
+
+// RestartListener opens a stopped listener again, as `listener restart` does; one that runs stays as
+// it is (recorded).
+func (b *Broker) RestartListener(port string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.conf.Listeners {
+		_, own, _ := net.SplitHostPort(l.Address)
+		if own != port || !mqttListeners[l.Type] {
+			continue
+		}
+		if !b.stopped[l.Name] {
+			return true
+		}
+		b.server.Listeners.Delete(l.Name)
+		if err := b.open(l); err != nil {
+			b.log.Error("listener not opened again", "listener", l.Name, "error", err)
+			return false
+		}
+		b.server.Listeners.Serve(l.Name, b.server.EstablishConnection)
+		delete(b.stopped, l.Name)
+		return true
 	}
 	return false
 }

@@ -99,6 +99,7 @@ var commands = map[string]command{
 	"cluster/leave":              leave,
 	"listener/show":              showListeners,
 	"listener/stop":              stopListener,
+	"listener/restart":           restartListener,
 	"session/show":               showSessions,
 	"session/disconnect":         disconnect,
 	"session/reauthorize":        reauthorize,
@@ -222,6 +223,13 @@ func stopListener(a *api, q url.Values) (int, any) {
 	}
 	if _, kill := q["--kill_sessions"]; kill {
 		a.broker.CutAll()
+	}
+	return text("Done")
+}
+
+func restartListener(a *api, q url.Values) (int, any) {
+	if !a.broker.RestartListener(q.Get("port")) {
+		return 500, nil
 	}
 	return text("Done")
 }

@@ -79,7 +79,8 @@ class DrainStatus(ApiModel):
     node: str
     """Name of the pod."""
     purpose: str
-    """`Leave` (the pool shrinks) or `Restart` (a change is rolled out)."""
+    """`Leave` (the pool shrinks), `Restart` (a change is rolled out) or `Maintenance` (its
+    Kubernetes node is cordoned: without clients the pod may be evicted)."""
     since: datetime
     """When the drain began."""
     sessionsLeft: int = 0

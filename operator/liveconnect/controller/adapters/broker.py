@@ -65,6 +65,9 @@ class Brokers(Protocol):
     async def stop_listeners(self, ip: str, api_key: str, *, cut: bool = False) -> None:
         """Stop all MQTT listeners of a node; its clients stay connected unless they are cut."""
 
+    async def start_listeners(self, ip: str, api_key: str) -> None:
+        """Open all MQTT listeners of a node that were stopped."""
+
     async def set_options(
         self, ip: str, api_key: str, options: Mapping[str, str], checked: Iterable[str]
     ) -> None:
@@ -193,15 +196,31 @@ class HttpBrokers:
         Raises:
             BrokerError: when the node cannot be reached or refuses.
         """
+        flags = {"--kill_sessions": ""} if cut else {}
+        for running, where in await self._mqtt_listeners(ip, api_key):
+            if running:
+                await self.command(ip, api_key, "listener/stop", **where, **flags)
+
+    async def start_listeners(self, ip: str, api_key: str) -> None:
+        """`listener restart` for every MQTT listener that was stopped without cutting its clients.
+
+        Raises:
+            BrokerError: when the node cannot be reached or refuses.
+        """
+        for running, where in await self._mqtt_listeners(ip, api_key):
+            if not running:
+                await self.command(ip, api_key, "listener/restart", **where)
+
+    async def _mqtt_listeners(self, ip: str, api_key: str) -> list[tuple[bool, dict[str, str]]]:
+        """Every MQTT listener: whether it runs, and where."""
         try:
             shown = await self._json(f"{_base(ip)}/api/v1/listener/show", _auth(api_key))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise BrokerError(f"listener/show at {ip}: {error or type(error).__name__}") from error
-        for row in _mqtt(shown):
-            if row["status"] == "running":
-                where = {"address": str(row["address"]), "port": str(row["port"])}
-                where |= {"--kill_sessions": ""} if cut else {}
-                await self.command(ip, api_key, "listener/stop", **where)
+        return [
+            (row["status"] == "running", {"address": str(row["address"]), "port": str(row["port"])})
+            for row in _mqtt(shown)
+        ]
 
     async def set_options(
         self, ip: str, api_key: str, options: Mapping[str, str], checked: Iterable[str]

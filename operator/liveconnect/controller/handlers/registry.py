@@ -25,6 +25,7 @@ from liveconnect.controller.adapters.canary import Canary
 from liveconnect.controller.adapters.kube import Kube, KubeError
 from liveconnect.controller.adapters.lease import KubeLease
 from liveconnect.controller.handlers.leadership import Leadership
+from liveconnect.controller.handlers.node_store import NodeStore
 from liveconnect.controller.handlers.nothing import NoDiffs, NoProgress
 from liveconnect.controller.handlers.store import Store
 from liveconnect.controller.handlers.strays import Strays
@@ -82,6 +83,7 @@ class Controller:
         self.settings = settings
         self.store = Store()
         self.topics = TopicStore()
+        self.nodes = NodeStore(readable=not settings.watched())
         self.supervisor = Supervisor(self._reconciler)
         self._strays: Strays | None = None
         self._strays_task: asyncio.Task[None] | None = None
@@ -102,6 +104,7 @@ class Controller:
             auth_pods=HttpAuthPods(self._session),
             children=self.store,
             topics=self.topics,
+            nodes=self.nodes,
             settings=RenderSettings(
                 image=self.settings.image,
                 image_pull_policy=self.settings.image_pull_policy,
@@ -125,6 +128,11 @@ class Controller:
         for child in CHILDREN:
             settings.watching.label_selectors[child] = ",".join(
                 f"{k}={v}" for k, v in _OURS.items()
+            )
+        if self.nodes.cordoned is None:
+            _LOG.warning(
+                "no watch of Kubernetes nodes in an installation for some namespaces: brokers are"
+                " not drained before they are evicted, their clients are cut at once"
             )
         self._kube = await Kube.connect()
         self._session = aiohttp.ClientSession()
@@ -227,6 +235,19 @@ class Controller:
             for owner in self.topics.owners_within(body["metadata"]["name"]):
                 self.supervisor.wake(owner)
 
+    async def on_listed_node(self, body: kopf.Body, **_: Any) -> None:
+        """A Kubernetes node was seen, maybe before any pass is made."""
+        self._take_node(dict(body), gone=False)
+
+    async def on_node(self, event: kopf.RawEvent, **_: Any) -> None:
+        """A Kubernetes node appeared, changed or went: it may be cordoned."""
+        self._take_node(dict(event["object"]), gone=event["type"] == "DELETED")
+
+    def _take_node(self, body: Manifest, *, gone: bool) -> None:
+        if self.nodes.put(body, gone=gone):
+            for owner in self.store.owners_on(body["metadata"]["name"]):
+                self.supervisor.wake(owner)
+
     def _look_for_strays(self) -> None:
         if self._strays is not None:
             self._strays.due.set()
@@ -245,10 +266,14 @@ class Controller:
         kopf.index(*topics, id="known-topics", registry=registry)(self.on_listed_topic)
         kopf.on.event(*topics, id="topic", registry=registry)(self.on_topic)
         if not self.settings.watched():
-            # With Roles in some namespaces only, nobody may look at namespaces.
+            # With Roles in some namespaces only, nobody may look at namespaces and nodes.
             spaces = ("", "v1", "namespaces")
             kopf.index(*spaces, id="known-namespaces", registry=registry)(self.on_listed_namespace)
             kopf.on.event(*spaces, id="namespace", registry=registry)(self.on_namespace)
+            # A pass that did not know of a cordon would let clients in again.
+            machines = ("", "v1", "nodes")
+            kopf.index(*machines, id="known-nodes", registry=registry)(self.on_listed_node)
+            kopf.on.event(*machines, id="node", registry=registry)(self.on_node)
         for group, version, plural in CHILDREN:
             kopf.index(
                 group, version, plural, id=f"known-{plural}", labels=_OURS, registry=registry

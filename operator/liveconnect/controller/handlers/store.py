@@ -29,6 +29,8 @@ class _Kept:
     content: bytes
     mark: Mark
     component: str
+    node: str
+    """The Kubernetes node that a pod runs on."""
 
     def body(self) -> Manifest:
         parsed: Manifest = msgspec.json.decode(self.content)
@@ -111,6 +113,14 @@ class Store:
         names = sorted(key for key in found if key.kind == "Pod")
         return tuple(found[key].body() for key in names if found[key].component in components)
 
+    def owners_on(self, node: str) -> set[_Owner]:
+        """The clusters with a broker pod on a Kubernetes node."""
+        return {
+            owner
+            for owner, found in self._objects.items()
+            if any(kept.node == node and kept.component in set(Pool) for kept in found.values())
+        }
+
     def claims(self, namespace: str, cluster: str) -> tuple[Manifest, ...]:
         """Volume claims of all operands."""
         found = self._of(namespace, cluster).items()
@@ -123,6 +133,7 @@ def _kept(body: Manifest) -> _Kept:
         content=msgspec.json.encode({**body, "metadata": meta}),
         mark=mark(body),
         component=(meta.get("labels") or {}).get(_COMPONENT, ""),
+        node=(body.get("spec") or {}).get("nodeName", "") if body["kind"] == "Pod" else "",
     )
 
 

@@ -60,6 +60,15 @@ class StopListeners:
     pod: str
     cut: bool = False
     """Whether its clients are disconnected; else it keeps them."""
+    cordoned: str = ""
+    """The Kubernetes node whose maintenance it is for; empty when it is for something else."""
+
+
+@dataclass(frozen=True)
+class StartListeners:
+    """Open a node's MQTT listeners again, which were stopped."""
+
+    pod: str
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,7 @@ NodeAction = (
     JoinNode
     | SuspendNode
     | StopListeners
+    | StartListeners
     | DisconnectClients
     | SetOptions
     | EvacuateNode

@@ -10,6 +10,7 @@ from enum import StrEnum
 from liveconnect.controller.model.names import (
     DRAIN_SINCE_ANNOTATION,
     LEAVING_ANNOTATION,
+    MAINTENANCE_ANNOTATION,
     RESTARTING_ANNOTATION,
 )
 from liveconnect.controller.model.observed import Pool
@@ -22,6 +23,8 @@ class Purpose(StrEnum):
     """The pool shrinks: the node leaves the cluster, its volume goes."""
     RESTART = "Restart"
     """A change is rolled out: the pod is made anew, the node stays a member."""
+    MAINTENANCE = "Maintenance"
+    """Its Kubernetes node is cordoned: the pod waits without clients for its eviction."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Departure:
     purpose: Purpose
     since: datetime
     uid: str = ""
-    """Uid of the pod that restarts: another one means that it has been made anew."""
+    """Uid of the pod that shall go: another one means that it has been made anew."""
 
     @property
     def pool(self) -> Pool:
@@ -47,7 +50,8 @@ class Departure:
         since = {DRAIN_SINCE_ANNOTATION: self.since.isoformat()}
         if self.purpose is Purpose.LEAVE:
             return {LEAVING_ANNOTATION: self.pod, **since}
-        return {RESTARTING_ANNOTATION: f"{self.pod}/{self.uid}", **since}
+        note = _NOTES[self.purpose]
+        return {note: f"{self.pod}/{self.uid}", **since}
 
     @classmethod
     def read(cls, annotations: Mapping[str, str], now: datetime) -> Departure | None:
@@ -55,10 +59,17 @@ class Departure:
         since = _time(annotations.get(DRAIN_SINCE_ANNOTATION, ""), now)
         if leaving := annotations.get(LEAVING_ANNOTATION):
             return cls(leaving, Purpose.LEAVE, since)
-        if restarting := annotations.get(RESTARTING_ANNOTATION):
-            pod, _, uid = restarting.partition("/")
-            return cls(pod, Purpose.RESTART, since, uid)
+        for purpose, note in _NOTES.items():
+            if noted := annotations.get(note):
+                pod, _, uid = noted.partition("/")
+                return cls(pod, purpose, since, uid)
         return None
+
+
+_NOTES = {
+    Purpose.RESTART: RESTARTING_ANNOTATION,
+    Purpose.MAINTENANCE: MAINTENANCE_ANNOTATION,
+}
 
 
 def _time(text: str, now: datetime) -> datetime:

@@ -38,6 +38,8 @@ class PodView:
     """Digest of the cookie that it was made with."""
     restarts: int = 0
     """How often its container was started again."""
+    node: str = ""
+    """The Kubernetes node that it runs on; empty before one was chosen."""
     trouble: str = ""
     """Why its container waits (`ImagePullBackOff: …`), empty when it does not."""
 
@@ -217,6 +219,8 @@ class Observed:
     """What changes when somebody edits a child; empty when that is not known."""
     pods: tuple[PodView, ...] = ()
     brokers: Mapping[str, BrokerView] = field(default_factory=dict)
+    cordoned: frozenset[str] | None = None
+    """Kubernetes nodes that take no pods; None when this operator may not read nodes."""
     claims: Mapping[str, str] = field(default_factory=dict)
     """Names of the brokers' volume claims, to their uid."""
     volumes: Mapping[str, VolumeView] = field(default_factory=dict)

@@ -35,6 +35,11 @@ from liveconnect.controller.planner.transition import transition
 
 Verdict = tuple[ConditionStatus, str, str]
 TRUE, FALSE = ConditionStatus.TRUE, ConditionStatus.FALSE
+_DRAINS = {
+    Purpose.LEAVE: (Reason.LEAVING, "leaves the cluster"),
+    Purpose.RESTART: (Reason.RESTARTING, "restarts"),
+    Purpose.MAINTENANCE: (Reason.DRAINING, "stands aside, its Kubernetes node is cordoned"),
+}
 _NOT_RUNNING: Verdict = (FALSE, Reason.HIBERNATED, "does not run: spec.hibernate")
 
 
@@ -50,6 +55,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
     certificates: Certificates,
     rotation: Rotation,
     sleep: Sleep,
+    evictions: tuple[bool, Reason, str],
     not_in_force: tuple[str, ...],
     pools: Mapping[Pool, PoolStatus],
     now: datetime,
@@ -79,6 +85,7 @@ def conditions(  # noqa: PLR0913 - everything that a pass knows
         "CredentialsRotating": _rotating(rotation),
         "Paused": _paused(cluster),
         "Hibernated": asleep,
+        "EvictionsPaced": (TRUE if evictions[0] else FALSE, *evictions[1:]),
         **_scaling(cluster, observed, size, sleep),
     }
     old = {c["type"]: c for c in observed.status.get("conditions", [])}
@@ -172,9 +179,8 @@ def _progressing(
     if sleep.complete:
         return FALSE, Reason.HIBERNATED, "nothing is under way: it sleeps"
     if drain is not None:
-        reason = Reason.LEAVING if drain.purpose == Purpose.LEAVE else Reason.RESTARTING
         left = f"{drain.sessionsLeft} clients and {drain.queuesLeft} queues left"
-        verb = "leaves the cluster" if drain.purpose == Purpose.LEAVE else "restarts"
+        reason, verb = _DRAINS[Purpose(drain.purpose)]
         return TRUE, reason, f"{drain.node} {verb}: {left}"
     moving = [
         f"{pool.value} pool {size.current[pool]} → {size.target[pool]}"

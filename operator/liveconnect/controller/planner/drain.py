@@ -5,7 +5,8 @@ Each step is found from what is observed, so that any process may die at any of 
 Written down on the StatefulSet → listeners stop (readiness takes the node out of the endpoints) →
 clients are disconnected in batches within the budget → and then, for a leave: queues move, the
 node leaves, it is gone from every member list, one pod less, its volume goes, because a node that
-left cannot come back with its old disk (operations.md); for a restart: the pod is made anew.
+left cannot come back with its old disk (operations.md); for a restart: the pod is made anew; for
+the maintenance of its Kubernetes node: the pod waits until somebody evicts it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from liveconnect.controller.model.actions import (
     Delete,
     DisconnectClients,
     EvacuateNode,
+    StartListeners,
     StopListeners,
     SuspendNode,
 )
@@ -56,11 +58,33 @@ def has_left(pod: str, names: Names, observed: Observed) -> bool:
 
 
 def is_done(departure: Departure, names: Names, observed: Observed) -> bool:
-    """Whether the node has left, or the pod has been made anew."""
+    """Whether the node has left, the pod has been made anew, or it serves again."""
     if departure.purpose is Purpose.LEAVE:
         return has_left(departure.pod, names, observed)
     pod = _pod(departure, observed)
-    return pod is not None and pod.uid != departure.uid
+    if pod is not None and pod.uid != departure.uid:
+        return True
+    return departure.purpose is Purpose.MAINTENANCE and pod is not None and _serves(pod, observed)
+
+
+def is_cordoned(pod: PodView, observed: Observed) -> bool:
+    """Whether the Kubernetes node that it runs on takes no pods."""
+    return bool(observed.cordoned) and pod.node in (observed.cordoned or ())
+
+
+def _serves(pod: PodView, observed: Observed) -> bool:
+    """Whether its Kubernetes node takes pods (again), and it takes clients (again)."""
+    view = observed.brokers.get(pod.name)
+    back = view is not None and view.reachable and not view.suspended
+    return back and not is_cordoned(pod, observed)
+
+
+def is_drained(departure: Departure, budget: Disruption, observed: Observed, now: datetime) -> bool:
+    """Whether a node takes no clients, and has none that may still be moved at leisure."""
+    pod, view = _pod(departure, observed), observed.brokers.get(departure.pod)
+    if pod is None or view is None or not view.reachable or not view.suspended:
+        return False
+    return is_cordoned(pod, observed) and not _has_clients(departure, view, budget, now)
 
 
 def drain_step(
@@ -78,6 +102,8 @@ def drain_step(
     view = observed.brokers.get(pod.name)
     if departure.purpose is Purpose.LEAVE:
         return _leave(departure, pod, view, budget, names, observed, memory, now)
+    if departure.purpose is Purpose.MAINTENANCE:
+        return _step_aside(departure, pod, view, budget, names, observed, memory, now)
     return _restart(departure, pod, view, budget, names, observed, memory, now)
 
 
@@ -137,6 +163,30 @@ def _restart(  # noqa: PLR0913 - the pass, taken apart
     if _has_clients(departure, view, budget, now):
         return _batch(departure, view, budget, names.node(pod.name), observed, memory, now)
     return DrainStep(anew, memory)
+
+
+def _step_aside(  # noqa: PLR0913 - the pass, taken apart
+    departure: Departure,
+    pod: PodView,
+    view: BrokerView | None,
+    budget: Disruption,
+    names: Names,
+    observed: Observed,
+    memory: Memory,
+    now: datetime,
+) -> DrainStep:
+    refuge = any(p.ready and p.name != pod.name for p in observed.pool(departure.pool))
+    if view is None or not view.reachable:
+        return DrainStep(None, memory)  # it has no clients, and opens its listeners when it starts
+    if not is_cordoned(pod, observed):
+        return DrainStep(StartListeners(pod.name) if view.suspended else None, memory)
+    if not refuge:
+        return DrainStep(None, memory)  # its clients would have nowhere to go
+    if not view.suspended:
+        return DrainStep(StopListeners(pod.name, cordoned=pod.node), memory)
+    if _has_clients(departure, view, budget, now):
+        return _batch(departure, view, budget, names.node(pod.name), observed, memory, now)
+    return DrainStep(None, memory)
 
 
 def _has_clients(departure: Departure, view: BrokerView, budget: Disruption, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from liveconnect.controller.model.actions import (
     JoinNode,
     Patch,
     SetOptions,
+    StartListeners,
     StopListeners,
     SuspendNode,
 )
@@ -87,8 +88,8 @@ def _of(action: Action) -> list[Event]:
             said = (Reason.JOINING, f"{pod} joins by {discovery}")
         case SuspendNode(pod, _):
             said = (Reason.LEAVING, f"{pod} takes no new clients and will leave")
-        case StopListeners(pod, cut=False):
-            said = (Reason.RESTARTING, f"{pod} takes no new clients and will restart")
+        case StopListeners(cut=False) | StartListeners():
+            said = _doors(action)
         case EvacuateNode(_, node):
             said = (Reason.LEAVING, f"{node}: sessions and queues move away")
         case SetOptions(pod, options, checked, again=True):
@@ -101,6 +102,17 @@ def _of(action: Action) -> list[Event]:
         case _:
             return []
     return [Event(kind, *said)] if said[0] else []
+
+
+def _doors(action: StopListeners | StartListeners) -> tuple[str, str]:
+    """Reason and message: a node takes no clients, or takes them again."""
+    match action:
+        case StartListeners(pod):
+            return Reason.RETURNED, f"{pod} takes clients again: its node is not cordoned any more"
+        case StopListeners(pod, cordoned=node) if node:
+            return Reason.DRAINING, f"{pod} takes no new clients: {node} is cordoned"
+        case StopListeners(pod):
+            return Reason.RESTARTING, f"{pod} takes no new clients and will restart"
 
 
 def _change(action: Delete | Patch) -> str:

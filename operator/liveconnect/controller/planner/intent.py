@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from liveconnect.controller.model.departure import Departure, Purpose
@@ -11,6 +11,7 @@ from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool
 from liveconnect.controller.planner.drain import is_done
 from liveconnect.controller.planner.hibernation import Sleep
+from liveconnect.controller.planner.maintenance import Maintenance
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.sizes import Sizes
@@ -35,6 +36,7 @@ def decide(  # noqa: PLR0913 - everything that a pass knows
     size: Sizes,
     observed: Observed,
     membership: Membership,
+    maintenance: Maintenance,
     rollout: Rollout,
     now: datetime,
     sleep: Sleep,
@@ -48,20 +50,48 @@ def decide(  # noqa: PLR0913 - everything that a pass knows
         return Intent(replicas, departure if leaves else None)
     if departure is not None:
         if not is_done(departure, names, observed):
-            return Intent(replicas, departure)
+            return _go_on(departure, names, size, observed, membership, rollout, sleep)
         if departure.purpose is Purpose.LEAVE:
             replicas[departure.pool] = size.current[departure.pool] - 1
         return Intent(replicas, None)
     if sleep.holds:
         return Intent(replicas, None)
-    return _next(names, size, observed, membership, rollout, now)
+    return _next(names, size, observed, membership, maintenance, rollout, now)
 
 
-def _next(
+def _go_on(  # noqa: PLR0913 - the pass, taken apart
+    departure: Departure,
     names: Names,
     size: Sizes,
     observed: Observed,
     membership: Membership,
+    rollout: Rollout,
+    sleep: Sleep,
+) -> Intent:
+    """The departure that is under way.
+
+    For how long a Kubernetes node stays cordoned nobody knows. Meanwhile the pool may grow, and
+    the node that stands aside is the first for whatever else takes one out of service.
+    """
+    replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
+    if departure.purpose is not Purpose.MAINTENANCE or sleep.holds:
+        return Intent(replicas, departure)
+    grown = _grown(names, size, observed, membership, replicas)
+    pool, pod = departure.pool, departure.pod
+    is_last = pod == names.pod(pool, size.current[pool] - 1)
+    if is_last and size.target[pool] < size.current[pool] and membership.whole:
+        return Intent(grown, replace(departure, purpose=Purpose.LEAVE, uid=""))
+    if pod in {p.name for p in rollout.outdated} and not rollout.waiting:
+        return Intent(grown, replace(departure, purpose=Purpose.RESTART))
+    return Intent(grown, departure)
+
+
+def _next(  # noqa: PLR0913 - the pass, taken apart
+    names: Names,
+    size: Sizes,
+    observed: Observed,
+    membership: Membership,
+    maintenance: Maintenance,
     rollout: Rollout,
     now: datetime,
 ) -> Intent:
@@ -78,6 +108,9 @@ def _next(
             return Intent({**grown, pool: current - 1}, None)
         if membership.whole:
             return Intent(grown, Departure(last, Purpose.LEAVE, now))
+    if maintenance.next is not None and grown == replicas:
+        pod = maintenance.next
+        return Intent(grown, Departure(pod.name, Purpose.MAINTENANCE, now, pod.uid))
     if rollout.drain is not None and grown == replicas:
         pod = rollout.drain
         return Intent(grown, Departure(pod.name, Purpose.RESTART, now, pod.uid))

@@ -10,6 +10,7 @@ from liveconnect.api.v1alpha1 import Cluster, Disruption, Status, duration
 from liveconnect.api.v1alpha1.cluster import RECONCILE_ANNOTATION
 from liveconnect.controller.model.actions import Action, Apply, Delete
 from liveconnect.controller.model.credentials import Credentials
+from liveconnect.controller.model.departure import Purpose
 from liveconnect.controller.model.hibernation import Phase
 from liveconnect.controller.model.manifest import Manifest, ObjectKey
 from liveconnect.controller.model.mesh import Target
@@ -32,6 +33,12 @@ from liveconnect.controller.planner.hibernation import (
 )
 from liveconnect.controller.planner.inforce import not_in_force
 from liveconnect.controller.planner.intent import Intent, claims_from, decide
+from liveconnect.controller.planner.maintenance import (
+    evictions,
+    maintenance_news,
+    plan_maintenance,
+    verdict,
+)
 from liveconnect.controller.planner.membership import Membership, plan_membership
 from liveconnect.controller.planner.mesh import look_at_mesh, mesh_news
 from liveconnect.controller.planner.options import plan_options
@@ -110,7 +117,8 @@ def plan(
     )
     size, membership, rollout = _held(sleep, size, membership, rollout)
     gated = replace(membership, torn=gated.torn, held=gated.held)
-    intent = decide(names, size, observed, gated, rollout, now, sleep)
+    upkeep = plan_maintenance(observed, gated, restarting=rotation.restarting)
+    intent = decide(names, size, observed, gated, upkeep, rollout, now, sleep)
     certificates = _certificates(cluster, names, observed, credentials, now)
     quiet = intent.departure is None and size.departure is None and not sleep.holds
     growth = storage.grow(cluster, names, observed, quiet=quiet)
@@ -119,6 +127,7 @@ def plan(
         credentials=rotation.credentials,
         replicas=intent.replicas,
         departure=intent.departure,
+        evictions=evictions(intent.replicas, intent.departure, budget, observed, now),
         hibernation=sleep.now,
         gateway=sleep.gateway,
         certificates=certificates.files,
@@ -172,9 +181,13 @@ def plan(
     if rotation.restarting:
         # They do not restart node by node, whatever a change of the template means otherwise.
         events = tuple(e for e in events if e.reason != Reason.ROLLING_OUT)
-    told = certificate_news(certificates, observed.status, now)
-    slept = () if cluster.paused else sleep_news(sleep, observed)
-    told = (*told, *mesh_news(mesh, observed.status), *rotation.news, *slept)
+    told = (
+        *certificate_news(certificates, observed.status, now),
+        *mesh_news(mesh, observed.status),
+        *rotation.news,
+        *(() if cluster.paused else sleep_news(sleep, observed)),
+        *(() if cluster.paused else maintenance_news(size.departure, budget, observed, now)),
+    )
     events = (*events, *(Event(*one) for one in told))
     said = observed.memory.announced
     memory = replace(memory, announced=frozenset((e.reason, e.message) for e in events))
@@ -191,6 +204,7 @@ def plan(
         certificates,
         rotation,
         sleep,
+        verdict(upkeep, size.departure, budget, observed, now, paused=cluster.paused),
         not_in_force(cluster, children, observed),
         memory,
         now,
@@ -310,8 +324,10 @@ def _replacements(
     names: Names, intent: Intent, rollout: Rollout, membership: Membership
 ) -> tuple[Delete, ...]:
     """A broken pod of an older template; it serves nobody, so nothing is drained."""
-    pod = rollout.replace
-    if pod is None or intent.departure is not None or membership.actions:
+    pod, departure = rollout.replace, intent.departure
+    if pod is None or membership.actions:
+        return ()
+    if departure and (departure.purpose is not Purpose.MAINTENANCE or departure.pod == pod.name):
         return ()
     key = ObjectKey("v1", "Pod", names.namespace, pod.name)
     return (Delete(key, pod.uid, "it is not ready and its template has changed"),)

@@ -52,6 +52,9 @@ class Reason(StrEnum):
     HIBERNATION_WAITS = "HibernationWaits"
     WAKING = "Waking"
     AWAKE = "Awake"
+    DRAINING = "NodeDraining"
+    DRAINED = "NodeDrained"
+    NODES_NOT_READABLE = "NodesNotReadable"
     # events only
     ROTATED_API_KEY = "ApiKeyRotated"
     RENEWED_CERTIFICATE = "CertificateRenewed"
@@ -60,6 +63,7 @@ class Reason(StrEnum):
     JOINING = "NodeJoining"
     OPTIONS_SET = "OptionsSet"
     RESTARTING = "NodeRestarting"
+    RETURNED = "NodeReturned"
     FORGOTTEN = "NodeForgotten"
     REPAIRED = "ChildRepaired"
     VOLUME_CHANGED = "VolumeChanged"

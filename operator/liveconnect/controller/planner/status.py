@@ -31,6 +31,7 @@ from liveconnect.controller.planner.conditions import conditions
 from liveconnect.controller.planner.hibernation import Sleep
 from liveconnect.controller.planner.membership import Membership
 from liveconnect.controller.planner.mesh import Mesh
+from liveconnect.controller.planner.reasons import Reason
 from liveconnect.controller.planner.rollout import Rollout
 from liveconnect.controller.planner.rotation import Rotation
 from liveconnect.controller.planner.sizes import Sizes
@@ -50,6 +51,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
     certificates: Certificates,
     rotation: Rotation,
     sleep: Sleep,
+    evictions: tuple[bool, Reason, str],
     not_in_force: tuple[str, ...],
     memory: Memory,
     now: datetime,
@@ -72,6 +74,7 @@ def summarise(  # noqa: PLR0913 - everything that a pass knows
             certificates,
             rotation,
             sleep,
+            evictions,
             not_in_force,
             pools,
             now,

@@ -51,7 +51,7 @@ def render(
         *_config_maps(cluster, names, inputs, auth, managed=managed),
         *_services(cluster, names, inputs, managed=managed),
         *policies.policies(cluster, names, api, store),
-        *((pool.value, brokers.budget(names, pool)) for pool in Pool),
+        *((pool.value, brokers.budget(names, pool, inputs)) for pool in Pool),
         ("auth", services.budget(names, names.auth, "auth")),
         ("gateway", services.budget(names, names.gateway, "gateway")),
     ]

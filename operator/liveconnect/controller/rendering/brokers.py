@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from liveconnect.api.v1alpha1 import Cluster
+from liveconnect.controller.model.evictions import Evictions
 from liveconnect.controller.model.hibernation import CLOSED_SELECTOR, Phase
 from liveconnect.controller.model.liveoptions import is_live
 from liveconnect.controller.model.manifest import TEMPLATE_ANNOTATION, Manifest, digest
@@ -24,6 +25,15 @@ from liveconnect.controller.rendering.endpoints import service
 from liveconnect.controller.rendering.engine import render_manifest, render_text
 from liveconnect.controller.rendering.inputs import RenderInputs
 from liveconnect.controller.rendering.overlay import extended
+
+_DESCRIPTION = "kubernetes.io/description"
+#: Also for the time when the operator is away and can say nothing.
+_WHY_REFUSED = (
+    "No broker with clients is evicted: when its Kubernetes node is cordoned, the operator drains"
+    " it first; the condition EvictionsPaced of the LiveConnectCluster says how far it is. With the"
+    " operator away or the object paused nobody does that: `kubectl drain --disable-eviction`, or"
+    " `kubectl delete pod`, goes on and cuts the clients."
+)
 
 
 def config_map(
@@ -104,11 +114,24 @@ def publisher_nodes_service(cluster: Cluster, names: Names, *, closed: bool = Fa
     return service(names.publisher_nodes, ports, selector, headless=True, unready=False)
 
 
-def budget(names: Names, pool: Pool) -> Manifest:
-    """At most one node of a pool is evicted at a time."""
-    return render_manifest(
-        "poddisruptionbudget.yaml.j2", name=names.pool(pool), selector=names.selector(pool.value)
+def budget(names: Names, pool: Pool, inputs: RenderInputs) -> Manifest:
+    """Which nodes of a pool may be evicted: none that serves, or that is being drained.
+
+    To hold back one that is not ready, the pool must be below its budget whatever Kubernetes has
+    seen of it: one node more is wanted than there are.
+    """
+    evictions = inputs.evictions[pool]
+    held = evictions is Evictions.NONE
+    manifest = render_manifest(
+        "poddisruptionbudget.yaml.j2",
+        name=names.pool(pool),
+        selector=names.selector(pool.value),
+        min_available=inputs.replicas[pool] + 1 if held else None,
+        max_unavailable=1 if evictions is Evictions.ONE_AT_A_TIME else 0,
     )
+    if evictions is not Evictions.ONE_AT_A_TIME:
+        manifest["metadata"]["annotations"] = {_DESCRIPTION: _WHY_REFUSED}
+    return manifest
 
 
 def _fixed(config: dict[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from liveconnect.api.operands import StatedRule
 from liveconnect.api.v1alpha1 import Cluster
 from liveconnect.controller.model.credentials import Credentials
 from liveconnect.controller.model.departure import Departure
+from liveconnect.controller.model.evictions import Evictions
 from liveconnect.controller.model.hibernation import GatewayPods, Hibernation
 from liveconnect.controller.model.observed import Pool
 from liveconnect.controller.model.tls import TlsWays, store_has_tls
@@ -38,6 +39,10 @@ class RenderInputs:
     """Pods of each pool when it is awake: a pod that leaves counts until it has left."""
     departure: Departure | None = None
     """The node that is taken out of service; written down on its StatefulSet."""
+    evictions: Mapping[Pool, Evictions] = field(
+        default_factory=lambda: dict.fromkeys(Pool, Evictions.UNREADY)
+    )
+    """Which pods of each pool Kubernetes may evict."""
     hibernation: Hibernation = field(default_factory=Hibernation)
     """Whether it sleeps, or is on its way to it or back; written down on both StatefulSets."""
     gateway: GatewayPods | None = None

@@ -84,7 +84,11 @@ def gateway_pods_service(cluster: Cluster, names: Names) -> Manifest:
 def budget(names: Names, name: str, component: str) -> Manifest:
     """At most one pod is evicted at a time."""
     return render_manifest(
-        "poddisruptionbudget.yaml.j2", name=name, selector=names.selector(component)
+        "poddisruptionbudget.yaml.j2",
+        name=name,
+        selector=names.selector(component),
+        min_available=None,
+        max_unavailable=1,
     )
 
 

@@ -47,6 +47,22 @@ def test_stopped_listeners_take_nobody_and_keep_their_clients(node: Node) -> Non
     phone.close()
 
 
+def test_listeners_that_were_stopped_take_clients_again(node: Node) -> None:
+    before = Client(node, "before")
+    with_brokers(lambda brokers: brokers.stop_listeners(node.address, KEY))
+    for _ in range(2):  # again, as after an operator's restart
+        with_brokers(lambda brokers: brokers.start_listeners(node.address, KEY))
+    assert not view(node).suspended
+    assert node.get("/health")[0] == 200
+    after = Client(node, "after")
+    assert view(node).connections == 2
+    assert before.connected
+    with_brokers(lambda brokers: brokers.stop_listeners(node.address, KEY))
+    assert view(node).suspended
+    before.close()
+    after.close()
+
+
 def test_a_cluster_that_falls_asleep_cuts_all_clients_with_their_hooks(
     node: Node, hooks: HookServer
 ) -> None:

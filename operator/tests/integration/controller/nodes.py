@@ -63,6 +63,7 @@ class Nodes:
         application.router.add_get("/api/v1/cluster/show", self._cluster)
         application.router.add_get("/api/v1/listener/show", self._listeners)
         application.router.add_get("/api/v1/listener/stop", self._stop)
+        application.router.add_get("/api/v1/listener/restart", self._restart)
         application.router.add_get("/api/v1/session/show", self._sessions)
         application.router.add_get("/api/v1/session/disconnect/clients", self._nothing)
         application.router.add_get("/api/v1/set", self._set)
@@ -111,6 +112,10 @@ class Nodes:
 
     async def _stop(self, request: web.Request) -> web.Response:
         self._stopped.add((await self._asked(request)).metadata.uid)
+        return _table([])
+
+    async def _restart(self, request: web.Request) -> web.Response:
+        self._stopped.discard((await self._asked(request)).metadata.uid)
         return _table([])
 
     async def _sessions(self, request: web.Request) -> web.Response:

@@ -21,6 +21,7 @@ from liveconnect.controller.model.actions import (
     ForgetNode,
     JoinNode,
     SetOptions,
+    StartListeners,
     StopListeners,
     SuspendNode,
 )
@@ -89,6 +90,7 @@ class Pod:
 
     uid: str
     revision: str
+    node: str = ""
 
 
 @dataclass
@@ -116,6 +118,9 @@ class World:
     made: int = 0
     options: dict[str, dict[str, str]] = field(default_factory=dict)
     """What each node was told to run with."""
+    cordoned: set[str] | None = field(default_factory=set)
+    """Kubernetes nodes that take no pods; None: the operator may not read them. Every pod is made
+    on one of its own."""
     down: set[str] = field(default_factory=set)
     """Pods that do not come up."""
     mesh: MeshView | None = None
@@ -166,6 +171,7 @@ class World:
                 and len(self.disks[pod].members) > 1,
                 deleting=False,
                 uid=self.pods[pod].uid,
+                node=self.pods[pod].node,
                 revision=self.pods[pod].revision,
             )
             for pod in self.wanted()
@@ -174,6 +180,7 @@ class World:
         claims = {self.names.claim(pod): f"claim-{pod}" for pod in self.disks}
         return Observed(
             children=self.children,
+            cordoned=None if self.cordoned is None else frozenset(self.cordoned),
             marks={key: mark(child) for key, child in self.children.items()},
             pods=pods,
             brokers=views,
@@ -239,7 +246,7 @@ class World:
         assert self.kinds <= kinds, self.kinds - kinds
         self.kinds = kinds
 
-    def act(self, action: Action) -> None:  # noqa: C901 - one case for each action
+    def act(self, action: Action) -> None:  # noqa: C901, PLR0912 - one case for each action
         match action:
             case Apply(manifest, _):
                 key = ObjectKey.of(manifest)
@@ -274,6 +281,8 @@ class World:
                 self.suspended.add(pod)
                 if isinstance(action, StopListeners) and action.cut:
                     self.connections[pod] = 0
+            case StartListeners(pod):
+                self.suspended.discard(pod)
             case SetOptions():
                 self.configure(action)
             case DisconnectClients(pod, _, count):
@@ -317,6 +326,29 @@ class World:
         else:
             self.children.pop(key, None)
 
+    def cordon(self, pod: str) -> None:
+        """The Kubernetes node that a pod runs on takes no more pods."""
+        assert self.cordoned is not None
+        self.cordoned.add(self.pods[pod].node)
+
+    def evict(self, pod: str) -> bool:
+        """What Kubernetes makes of an eviction; whether the pod goes."""
+        pool = Pool.SUBSCRIBER if "-subscriber-" in pod else Pool.PUBLISHER
+        key = ObjectKey("policy/v1", "PodDisruptionBudget", "ns", self.names.pool(pool))
+        budget, pods = self.children[key]["spec"], self.observe().pool(pool)
+        expected = self.replicas(pool)
+        healthy = sum(p.ready for p in pods)
+        wanted = budget.get("minAvailable", expected - budget.get("maxUnavailable", 0))
+        if any(p.ready for p in pods if p.name == pod):
+            allowed = healthy > wanted
+        else:
+            always = budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+            allowed = always or healthy >= wanted > 0
+        if allowed:
+            self.stop(pod)
+            self.pods.pop(pod)
+        return allowed
+
     def stop(self, pod: str) -> None:
         """A node's process ends: its clients go to other nodes, its listeners open at its start."""
         self.running.discard(pod)
@@ -338,7 +370,8 @@ class World:
             self.disks.setdefault(pod, Disk({self.names.node(pod)}))
             if pod not in self.pods:
                 self.made += 1
-                self.pods[pod] = Pod(f"uid-{self.made}", self.revision(pod))
+                node = f"machine-{self.made}"
+                self.pods[pod] = Pod(f"uid-{self.made}", self.revision(pod), node)
             if self.pods[pod].revision in self.bad_revisions:
                 self.stop(pod)
             elif pod not in self.down:
