@@ -221,24 +221,24 @@ def test_clients_of_a_leaving_node_are_moved_in_batches(
     cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": None}}})
 
 
-def test_an_evicted_nodes_clients_are_offline_at_once_and_the_budget_holds(
+def test_a_serving_node_is_not_evicted_and_a_deleted_ones_clients_are_offline_at_once(
     cluster: Cluster, issuer: Issuer, quickstart: Manifest, orders: Microservice
 ) -> None:
     name = quickstart["metadata"]["name"]
     wait_ready(cluster, name, within=120)
-    pods = [f"{name}-subscriber-{n}" for n in range(2)]
-    client_id = f"evicted-{uuid.uuid4().hex[:5]}"
+    pod = f"{name}-subscriber-0"
+    client_id = f"deleted-{uuid.uuid4().hex[:5]}"
     phone = Phone(client_id, issuer.token(client_id, "4711"))
-    with _doors(cluster, pods[:1]) as doors:
+    with _doors(cluster, [pod]) as doors:
         assert phone.connect(doors[0]) == 0
         eventually(lambda: orders.presence(client_id).body["state"] == "online", within=10)
-        _evict(cluster, pods[0])
         with pytest.raises(KubectlError, match="disruption budget"):
-            _evict(cluster, pods[1])
+            _evict(cluster, pod)
+        cluster.kubectl("delete", "pod", pod, "--wait=false")
         eventually(
             lambda: orders.presence(client_id).body["state"] == "offline",
             within=10,
-            what="the evicted node's client is offline",
+            what="the deleted node's client is offline",
         )
     wait_ready(cluster, name, within=120)
 
@@ -246,7 +246,87 @@ def test_an_evicted_nodes_clients_are_offline_at_once_and_the_budget_holds(
         return {n["members"] for n in cluster.existing(KIND, name)["status"]["nodes"]}
 
     # The node that is back may not have told its list yet: a pass looks every two seconds.
-    eventually(lambda: listed() == {4}, within=30, what="an eviction is no leave")
+    eventually(lambda: listed() == {4}, within=30, what="a deletion is no leave")
+
+
+@pytest.fixture
+def machine(cluster: Cluster, quickstart: Manifest) -> Iterator[str]:
+    """The Kubernetes node of the last subscriber; it takes pods again in the end."""
+    name = quickstart["metadata"]["name"]
+    wait_ready(cluster, name, within=120)
+    node = cluster.existing("pod", f"{name}-subscriber-1")["spec"]["nodeName"]
+    yield node
+    cluster.kubectl("uncordon", node)
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": None}}})
+    wait_ready(cluster, name, within=240)
+
+
+def test_a_drained_kubernetes_nodes_clients_are_moved_in_batches(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest, machine: str
+) -> None:
+    name = quickstart["metadata"]["name"]
+    last = f"{name}-subscriber-1"
+    budget = {"maxClients": 5, "per": "1s"}
+    cluster.patch(KIND, name, {"spec": {"subscribers": {"disruption": budget}}})
+    wait_ready(cluster, name, within=60)
+    before = _uids(cluster, name)
+    left: list[int] = []
+    crowd = Crowd(f"upkeep-{uuid.uuid4().hex[:5]}", _PHONES, issuer)
+    with _doors(cluster, [last]) as doors:
+        crowd.connect(doors)
+        # A publisher on the same node goes first, and comes back when there is room for it.
+        pods = f"statefulset.kubernetes.io/pod-name in ({name}-publisher-1,{last})"
+        cluster.kubectl("cordon", machine)
+
+        def empty() -> bool:
+            _tried(cluster, "drain", machine, f"--pod-selector={pods}", "--ignore-daemonsets",
+                   "--delete-emptydir-data", "--timeout=1s")  # fmt: skip
+            drain = cluster.existing(KIND, name)["status"].get("drain")
+            if drain and drain["node"] == last:
+                assert drain["purpose"] == "Maintenance"
+                left.append(drain["sessionsLeft"])
+            return _uids(cluster, name).get(last) != before[last]
+
+        eventually(empty, within=180, every=0.5, what=f"{last} is evicted")
+    crowd.leave()
+    cluster.kubectl("uncordon", machine)
+    wait_ready(cluster, name, within=240)
+    assert min(left) <= 5, f"evicted before its clients were elsewhere: {left}"
+    assert max(a - b for a, b in pairwise(left)) <= 30, f"more than the budget at once: {left}"
+    nodes = cluster.existing(KIND, name)["status"]["nodes"]
+    assert {n["members"] for n in nodes} == {4}, "an eviction is no leave"
+
+
+def test_a_node_that_is_uncordoned_in_time_takes_clients_again(
+    cluster: Cluster, issuer: Issuer, quickstart: Manifest, machine: str
+) -> None:
+    name = quickstart["metadata"]["name"]
+    before = _uids(cluster, name)
+    cluster.kubectl("cordon", machine)
+
+    def aside() -> str:
+        drain = cluster.existing(KIND, name)["status"].get("drain") or {}
+        pod = cluster.get("pod", drain.get("node", "none"))
+        return drain["node"] if pod and condition(pod, "Ready").get("status") == "False" else ""
+
+    pod = eventually(aside, within=60, what="a node stands aside")
+    cluster.kubectl("uncordon", machine)
+    wait_ready(cluster, name, within=60)
+    assert _uids(cluster, name) == before, "nothing restarted"
+    assert condition(cluster.existing("pod", pod), "Ready")["status"] == "True"
+    if "-subscriber-" in pod:
+        phone = Phone(f"back-{pod}", issuer.token(f"back-{pod}", "4711"))
+        with _doors(cluster, [pod]) as doors:
+            assert phone.connect(doors[0]) == 0
+        phone.disconnect()
+    reasons = {e["reason"] for e in cluster.items("events")}
+    assert {"NodeDraining", "NodeReturned"} <= reasons
+
+
+def _tried(cluster: Cluster, *arguments: str) -> None:
+    """What may fail, and is asked for again."""
+    with contextlib.suppress(KubectlError):
+        cluster.kubectl(*arguments)
 
 
 def _evict(cluster: Cluster, pod: str) -> None:

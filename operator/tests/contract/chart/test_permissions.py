@@ -50,6 +50,7 @@ def test_nothing_is_permitted_that_nothing_needs() -> None:
         ("liveconnect.io", "liveconnecttopics"),
         ("liveconnect.io", "liveconnecttopics/status"),
         ("", "namespaces"),
+        ("", "nodes"),
         ("storage.k8s.io", "storageclasses"),
         ("", "events"),
     }

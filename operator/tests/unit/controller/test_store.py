@@ -53,3 +53,19 @@ def test_strangers_are_not_kept() -> None:
     stranger = child()
     stranger["metadata"]["labels"] = {}
     assert store.put(stranger, gone=False) is None
+
+
+def broker(node: str, component: str = "subscriber", name: str = "demo-subscriber-0") -> Manifest:
+    labels = {"liveconnect.io/cluster": "demo", "app.kubernetes.io/component": component}
+    meta = {"name": name, "namespace": "ns", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"nodeName": node}}
+
+
+def test_it_knows_which_clusters_have_a_broker_on_a_kubernetes_node() -> None:
+    store = Store()
+    store.put(broker("a"), gone=False)
+    store.put(broker("b", "gateway", "demo-gateway-0"), gone=False)
+    assert store.owners_on("a") == {("ns", "demo")}
+    assert store.owners_on("b") == set()
+    store.put(broker("a"), gone=True)
+    assert store.owners_on("a") == set()
