@@ -58,7 +58,8 @@ def _waiting(pod: PodView, observed: Observed, membership: Membership) -> str:
         return f"{pod.name} is the only node of its pool: evicted, it cuts its clients at once"
     # On a node's own disks a pod of the other pool may have to wait for the very same node: if it
     # were waited for, the node could never be emptied.
-    stranded = {p.name for p in observed.pods if not p.node and p.pool is not pod.pool}
+    homeless = (p for p in observed.pods if not p.node and p.trouble)
+    stranded = {p.name for p in homeless if p.pool is not pod.pool}
     busy = [p.name for p in observed.pods if p.name not in stranded and (p.deleting or not p.ready)]
     if busy:
         return f"waiting for {', '.join(busy)}"

@@ -172,6 +172,7 @@ class World:
                 deleting=False,
                 uid=self.pods[pod].uid,
                 node=self.pods[pod].node,
+                trouble="" if self.pods[pod].node else "Unschedulable: no node takes it",
                 revision=self.pods[pod].revision,
             )
             for pod in self.wanted()
