@@ -25,10 +25,7 @@ TABLE: list[Row] = [
         "",
         ["nodes"],
         _READ,
-        (
-            "whether they are cordoned: brokers are drained before they are evicted; of no effect in a"
-            " Role"
-        ),
+        "brokers on cordoned ones are drained before they are evicted; of no effect in a Role",
     ),
     (
         "",
