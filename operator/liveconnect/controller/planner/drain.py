@@ -69,7 +69,7 @@ def is_done(departure: Departure, names: Names, observed: Observed) -> bool:
 
 def is_cordoned(pod: PodView, observed: Observed) -> bool:
     """Whether the Kubernetes node that it runs on takes no pods."""
-    return bool(observed.cordoned) and pod.node in (observed.cordoned or ())
+    return pod.node in (observed.cordoned or ())
 
 
 def _serves(pod: PodView, observed: Observed) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from liveconnect.api.v1alpha1 import Disruption
+from liveconnect.api.v1alpha1 import Disruption, duration
 from liveconnect.controller.model.departure import Departure, Purpose
 from liveconnect.controller.model.evictions import Evictions
 from liveconnect.controller.model.observed import Observed, PodView, Pool
@@ -89,10 +89,12 @@ def evictions(
     found = {pool: _evictions(count, observed) for pool, count in nodes.items()}
     if departure is None or found[departure.pool] is Evictions.ONE_AT_A_TIME:
         return found
-    waits = departure.purpose is Purpose.MAINTENANCE and is_drained(
-        departure, budget, observed, now
-    )
-    return found if waits else {**found, departure.pool: Evictions.NONE}
+    # Whatever holds a drain up, a broken pod of the pool may go in the end.
+    overdue = now - departure.since >= duration(budget.drainTimeout)
+    upkeep = departure.purpose is Purpose.MAINTENANCE
+    if overdue or (upkeep and is_drained(departure, budget, observed, now)):
+        return found
+    return {**found, departure.pool: Evictions.NONE}
 
 
 def _evictions(nodes: int, observed: Observed) -> Evictions:

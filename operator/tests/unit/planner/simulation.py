@@ -339,7 +339,7 @@ class World:
         budget, pods = self.children[key]["spec"], self.observe().pool(pool)
         expected = self.replicas(pool)
         healthy = sum(p.ready for p in pods)
-        wanted = budget.get("minAvailable", expected - budget.get("maxUnavailable", 0))
+        wanted: int = budget.get("minAvailable", expected - budget.get("maxUnavailable", 0))
         if any(p.ready for p in pods if p.name == pod):
             allowed = healthy > wanted
         else:

@@ -113,6 +113,18 @@ def test_clients_that_stay_are_cut_when_the_drain_has_lasted_long_enough() -> No
     assert 50 - sum(a.count for a in world.log if isinstance(a, DisconnectClients)) > 40
 
 
+def test_a_broker_that_breaks_while_it_is_drained_is_evicted_in_the_end() -> None:
+    world = settled(3, maxClients=1, per="60s", drainTimeout="20s")
+    world.connections = {LAST: 50}
+    world.cordon(LAST)
+    until(world, lambda: LAST in world.suspended)
+    world.down = {LAST}
+    world.stop(LAST)
+    world.step()
+    assert not world.evict(LAST), "it may only have been too busy to answer"
+    until(world, lambda: world.evict(LAST), passes=30)
+
+
 def test_uncordoned_before_its_eviction_it_takes_clients_again() -> None:
     world = begun()
     until(world, lambda: world.connections[LAST] == 30)
