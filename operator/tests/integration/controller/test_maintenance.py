@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,22 @@ pytestmark = pytest.mark.integration
 __all__ = ["kube"]
 
 _LAST = "demo-subscriber-1"
+_START = timedelta(seconds=4)
 _MACHINES = ("kwok-0", "kwok-1")
 _BROKERS = "--pod-selector=liveconnect.io/broker=true"
 
 
 class Unready(Nodes):
-    """Nodes whose pods are ready only while their listeners are open, as the kubelet would say."""
+    """Nodes whose pods are ready only while their listeners are open, as the kubelet would say.
+
+    They take a moment to start: at the address of a pod that has just gone nobody answers at once.
+    """
+
+    async def _asked(self, request: web.Request) -> Any:
+        pod = await super()._asked(request)
+        if datetime.now(UTC) - pod.metadata.creation_timestamp < _START:
+            raise web.HTTPServiceUnavailable
+        return pod
 
     async def _stop(self, request: web.Request) -> web.Response:
         await self._say(request, "False")
