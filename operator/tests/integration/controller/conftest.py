@@ -162,22 +162,23 @@ def kube(
     assert not words.unknown()
 
 
+def waiting(predicate: Callable[[], Any], within: float = 15.0) -> Any:
+    """Wait for a predicate; the only place that sleeps."""
+    deadline = time.monotonic() + within
+    last: Any = None
+    while time.monotonic() < deadline:
+        try:
+            last = predicate()
+        except Exception as error:  # noqa: BLE001 - shown when time is up
+            last = error
+        else:
+            if last:
+                return last
+        time.sleep(0.1)
+    raise AssertionError(f"not within {within} s; last: {last!r}")
+
+
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait for a predicate; the only place that sleeps."""
-
-    def wait(predicate: Callable[[], Any], within: float = 15.0) -> Any:
-        deadline = time.monotonic() + within
-        last: Any = None
-        while time.monotonic() < deadline:
-            try:
-                last = predicate()
-            except Exception as error:  # noqa: BLE001 - shown when time is up
-                last = error
-            else:
-                if last:
-                    return last
-            time.sleep(0.1)
-        raise AssertionError(f"not within {within} s; last: {last!r}")
-
-    return wait
+    """Wait for a predicate."""
+    return waiting
