@@ -57,6 +57,7 @@ def test_notes_say_what_to_do_next(helm: Helm, release: str) -> None:
         ("delete", "persistentvolumeclaims"),
         ("create", "events"),
         ("delete", "networkpolicies.networking.k8s.io"),
+        ("watch", "nodes"),
     ],
 )
 def test_the_operator_may(helm: Helm, release: str, verb: str, resource: str) -> None:
@@ -73,7 +74,7 @@ def test_the_operator_may(helm: Helm, release: str, verb: str, resource: str) ->
         ("create", "persistentvolumeclaims"),
         ("create", "clusterroles"),
         ("create", "serviceaccounts/token"),
-        ("list", "nodes"),
+        ("patch", "nodes"),
         ("patch", "namespaces"),
         ("patch", _CRDS),
     ],
