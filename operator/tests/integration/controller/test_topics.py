@@ -152,7 +152,7 @@ def test_a_restarted_operator_takes_no_rule_away_meanwhile(
     kube.apply(delegating(team, "shop/#"))
     team.apply(topic(kube, "shop/a"))
     eventually(lambda: rules(kube) == ["news/#", "shop/a"])
-    eventually(lambda: told(team)[0] == "True")
+    eventually(lambda: "of 2 pods" in str(team.get("lct", "orders")["status"]), within=30)
     version = eventually(lambda: steady(kube))
     seen = team.get("lct", "orders")["metadata"]["resourceVersion"]
     operator_process.kill()
