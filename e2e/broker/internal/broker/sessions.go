@@ -10,7 +10,7 @@ import (
 )
 
 // takeOverDelay is how late the old node's *gone* comes after a take-over by another node.
-const takeOverDelay = 50 * time.Millisecond
+const takeOverDelay = 250 * time.Millisecond
 
 // Deliver gives a routed message to this node's own subscribers.
 func (b *Broker) Deliver(m cluster.Message) {
