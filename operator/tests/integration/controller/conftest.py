@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.kit.reader import Reader
+from e2e.kit.cluster import Cluster
+from e2e.kit.eventually import eventually as poll
+from e2e.providers.binaries import binary
 from e2e.providers.control_plane import ControlPlaneProvider
 from tests.integration.controller.words import Words
 
@@ -110,7 +111,7 @@ class Kube:
     def __init__(self, plane: ControlPlaneProvider, namespace: str) -> None:
         self.plane = plane
         self.namespace = namespace
-        self._reader = Reader(plane.kubeconfig())
+        self._cluster = Cluster(plane.kubeconfig(), str(binary("kubectl")))
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Kubectl in the test's namespace."""
@@ -124,18 +125,22 @@ class Kube:
 
     def get(self, what: str, name: str) -> dict[str, Any]:
         """One object that must be there."""
-        if not self._reader.knows(what):
-            found: dict[str, Any] = json.loads(self("get", what, name, "-o", "json"))
-            return found
-        seen = self._reader.get(what, name, self.namespace)
-        if seen is None:
-            raise LookupError(f"{what} {self.namespace}/{name} is not there")
-        return seen
+        return self._cluster.existing(what, name, self.namespace)
 
     def names(self, *kinds: str) -> set[str]:
         """`kind/name` of everything of ours in the namespace."""
         selector = "app.kubernetes.io/part-of=liveconnect"
         return set(self("get", ",".join(kinds), "-l", selector, "-o", "name").split())
+
+
+@contextlib.contextmanager
+def namespaced(plane: ControlPlaneProvider, name: str) -> Iterator[Kube]:
+    """A namespace while the block lasts; its end is not waited for."""
+    plane.kubectl("create", "namespace", name)
+    try:
+        yield Kube(plane, name)
+    finally:
+        plane.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture
@@ -153,32 +158,19 @@ def kube(
         .lower()[:50]
         .rstrip("-")
     )
-    control_plane.kubectl("create", "namespace", name)
-    yield Kube(control_plane, name)
-    if request.node.session.testsfailed:
-        print(operator_process.log.read_text()[-4000:])
-    control_plane.kubectl("delete", "namespace", name, "--wait=false")
+    with namespaced(control_plane, name) as kube:
+        yield kube
+        if request.node.session.testsfailed:
+            print(operator_process.log.read_text()[-4000:])
     # Of this test, but for the last moment of it: a test that brings a word in is named.
     assert not words.unknown()
-
-
-def waiting(predicate: Callable[[], Any], within: float = 15.0) -> Any:
-    """Wait for a predicate; the only place that sleeps."""
-    deadline = time.monotonic() + within
-    last: Any = None
-    while time.monotonic() < deadline:
-        try:
-            last = predicate()
-        except Exception as error:  # noqa: BLE001 - shown when time is up
-            last = error
-        else:
-            if last:
-                return last
-        time.sleep(0.1)
-    raise AssertionError(f"not within {within} s; last: {last!r}")
 
 
 @pytest.fixture
 def eventually() -> Eventually:
     """Wait for a predicate."""
-    return waiting
+
+    def wait(predicate: Callable[[], Any], within: float = 15.0) -> Any:
+        return poll(predicate, within=within, every=0.1)
+
+    return wait

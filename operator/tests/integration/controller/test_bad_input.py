@@ -8,19 +8,15 @@ itself is in `tests/integration/crd`; here those objects are only shown to distu
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from e2e.providers.control_plane import ControlPlaneProvider
 from e2e.providers.progress import StepError
-from tests.integration.controller.conftest import Eventually, Kube, Operator, waiting
+from tests.integration.controller.conftest import Eventually, Kube, namespaced
 from tests.integration.controller.test_reconcile import cluster
-from tests.integration.controller.words import Words
 from tests.integration.crd.objects import with_field
 from tests.integration.crd.test_pod_templates import BAD as BAD_TEMPLATES
 from tests.integration.crd.test_refusals import BAD as REFUSED
@@ -28,7 +24,6 @@ from tests.integration.crd.test_refusals import BAD as REFUSED
 pytestmark = pytest.mark.integration
 
 Step = Callable[[Kube], object]
-_AT_A_TIME = 6
 _KEYS = '{"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]}'
 
 
@@ -316,36 +311,24 @@ TABLE: dict[str, Row] = {
 }  # fmt: skip
 
 
-class Neighbour:
-    """An object with nothing wrong, in a namespace of its own."""
-
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
-        self._size = 1000
-        self._lock = threading.Lock()
-        kube.apply(cluster("sound"))
-
-    def goes_on(self, eventually: Eventually) -> None:
-        """Its next edit is acted upon."""
-        with self._lock:
-            self._size += 1
-            line = f"max_message_size = {self._size}\n"
-            config = {"max_message_size": str(self._size)}
-            self._kube.apply(cluster("sound", broker={"image": "broker:test", "config": config}))
-            eventually(
-                lambda: (
-                    line in self._kube.get("configmap", "sound-publisher")["data"]["vernemq.conf"]
-                )
-            )
-
-
 @pytest.fixture(scope="module")
-def neighbour(
-    control_plane: ControlPlaneProvider, operator_process: Operator
-) -> Iterator[Neighbour]:
-    control_plane.kubectl("create", "namespace", "neighbour")
-    yield Neighbour(Kube(control_plane, "neighbour"))
-    control_plane.kubectl("delete", "namespace", "neighbour", "--wait=false")
+def neighbour(control_plane: Any, operator_process: Any) -> Iterator[Kube]:
+    """An object with nothing wrong, in a namespace of its own."""
+    with namespaced(control_plane, "neighbour") as kube:
+        kube.apply(cluster("sound"))
+        yield kube
+
+
+def goes_on(neighbour: Kube, eventually: Eventually) -> None:
+    """The neighbour's next edit is acted upon."""
+    config = neighbour.get("lcc", "sound")["spec"]["broker"].get("config", {})
+    size = str(int(config.get("max_message_size", 1000)) + 1)
+    broker = {"image": "broker:test", "config": {"max_message_size": size}}
+    neighbour.apply(cluster("sound", broker=broker))
+    line = f"max_message_size = {size}\n"
+    eventually(
+        lambda: line in neighbour.get("configmap", "sound-publisher")["data"]["vernemq.conf"]
+    )
 
 
 def message(kube: Kube, kind: str) -> tuple[str, str]:
@@ -354,8 +337,9 @@ def message(kube: Kube, kind: str) -> tuple[str, str]:
     return found["status"], found["message"]
 
 
-def said_and_corrected(kube: Kube, neighbour: Neighbour, eventually: Eventually, row: Row) -> None:
-    """Make it wrong, hear of it, and put it right."""
+@pytest.mark.parametrize("name", TABLE)
+def test_said_and_corrected(kube: Kube, eventually: Eventually, neighbour: Kube, name: str) -> None:
+    row = TABLE[name]
     for step in row.before:
         step(kube)
     right = cluster()
@@ -369,7 +353,7 @@ def said_and_corrected(kube: Kube, neighbour: Neighbour, eventually: Eventually,
         eventually(said, within=60)
     except AssertionError as error:
         raise AssertionError(f"{row.words} not in {message(kube, row.condition)}") from error
-    neighbour.goes_on(eventually)
+    goes_on(neighbour, eventually)
     if row.correct is not None:
         row.correct(kube)
     else:
@@ -377,34 +361,8 @@ def said_and_corrected(kube: Kube, neighbour: Neighbour, eventually: Eventually,
     eventually(lambda: row.words[-1] not in message(kube, row.condition)[1], within=40)
 
 
-@pytest.fixture(scope="module")
-def tried(
-    request: pytest.FixtureRequest,
-    control_plane: ControlPlaneProvider,
-    neighbour: Neighbour,
-) -> Iterator[dict[str, Future[None]]]:
-    """What became of every row: several at a time, since each waits most of its time."""
-    asked = [i for i in request.session.items if i.path == request.path]
-    names = [i.callspec.params["row"] for i in asked if hasattr(i, "callspec")]
-
-    def attempt(name: str) -> None:
-        namespace = f"bad-{name}"[:50]
-        control_plane.kubectl("create", "namespace", namespace)
-        said_and_corrected(Kube(control_plane, namespace), neighbour, waiting, TABLE[name])
-        control_plane.kubectl("delete", "namespace", namespace, "--wait=false")
-
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        yield {name: pool.submit(attempt, name) for name in names}
-
-
-@pytest.mark.parametrize("row", TABLE)
-def test_said_and_corrected(tried: dict[str, Future[None]], words: Words, row: str) -> None:
-    tried[row].result()
-    assert not words.unknown()
-
-
 def test_what_the_api_server_refuses_disturbs_nobody(
-    kube: Kube, eventually: Eventually, neighbour: Neighbour
+    kube: Kube, eventually: Eventually, neighbour: Kube
 ) -> None:
     """An object that stands keeps its last good state, whatever is tried on it."""
     kube.apply(cluster())
@@ -424,7 +382,7 @@ def test_what_the_api_server_refuses_disturbs_nobody(
             refused += 1
     assert refused >= 60
     assert kube.get("lcc", "demo")["spec"]["broker"]["image"] == "broker:test"
-    neighbour.goes_on(eventually)
+    goes_on(neighbour, eventually)
     kube.apply(cluster(gateway={"replicas": 1}))
     eventually(lambda: kube.get("statefulset", "demo-gateway")["spec"]["replicas"] == 1, within=40)
     assert kube.get("lcc", "demo")["status"]["observedGeneration"] >= before

@@ -159,7 +159,7 @@ PRESENCE_BODIES = {
     name: BODIES[name]["body"] for name in BODIES if name in {h.value for h in PRESENCE_HOOKS}
 }
 FUZZ = settings(
-    max_examples=100,
+    max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
