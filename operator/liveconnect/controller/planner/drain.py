@@ -121,11 +121,9 @@ def _leave(  # noqa: PLR0913 - the pass, taken apart
     others = sorted(p for p, v in observed.brokers.items() if p != pod.name and v.reachable)
     if not others or view is None or not view.reachable:
         return DrainStep(None, memory)  # when it stays away, membership forgets it
-    if not view.suspended:
-        return DrainStep(SuspendNode(pod=pod.name, node=node), memory)
-    if _has_clients(departure, view, budget, now):
-        return _batch(departure, view, budget, node, observed, memory, now)
-    return _evacuate(node, view, others[0], memory, now)
+    close = SuspendNode(pod=pod.name, node=node)
+    emptying = _empty(close, departure, view, budget, names, observed, memory, now)
+    return emptying or _evacuate(node, view, others[0], memory, now)
 
 
 def _evacuate(node: str, view: BrokerView, via: str, memory: Memory, now: datetime) -> DrainStep:
@@ -155,14 +153,11 @@ def _restart(  # noqa: PLR0913 - the pass, taken apart
 ) -> DrainStep:
     key = ObjectKey("v1", "Pod", names.namespace, pod.name)
     anew = Delete(key, pod.uid, "it is drained and shall run the pool's current template")
-    refuge = any(p.ready and p.name != pod.name for p in observed.pool(departure.pool))
-    if view is None or not view.reachable or not refuge:
+    if view is None or not view.reachable or not _has_refuge(pod, observed):
         return DrainStep(anew, memory)  # nobody to move, or nowhere to move them to
-    if not view.suspended:
-        return DrainStep(StopListeners(pod=pod.name), memory)
-    if _has_clients(departure, view, budget, now):
-        return _batch(departure, view, budget, names.node(pod.name), observed, memory, now)
-    return DrainStep(anew, memory)
+    close = StopListeners(pod=pod.name)
+    emptying = _empty(close, departure, view, budget, names, observed, memory, now)
+    return emptying or DrainStep(anew, memory)
 
 
 def _step_aside(  # noqa: PLR0913 - the pass, taken apart
@@ -175,18 +170,38 @@ def _step_aside(  # noqa: PLR0913 - the pass, taken apart
     memory: Memory,
     now: datetime,
 ) -> DrainStep:
-    refuge = any(p.ready and p.name != pod.name for p in observed.pool(departure.pool))
     if view is None or not view.reachable:
         return DrainStep(None, memory)  # it has no clients, and opens its listeners when it starts
     if not is_cordoned(pod, observed):
         return DrainStep(StartListeners(pod.name) if view.suspended else None, memory)
-    if not refuge:
+    if not _has_refuge(pod, observed):
         return DrainStep(None, memory)  # its clients would have nowhere to go
+    close = StopListeners(pod.name, cordoned=pod.node)
+    emptying = _empty(close, departure, view, budget, names, observed, memory, now)
+    return emptying or DrainStep(None, memory)
+
+
+def _has_refuge(pod: PodView, observed: Observed) -> bool:
+    """Whether another node of the pool takes its clients."""
+    return any(p.ready and p.name != pod.name for p in observed.pool(pod.pool))
+
+
+def _empty(  # noqa: PLR0913 - the pass, taken apart
+    close: SuspendNode | StopListeners,
+    departure: Departure,
+    view: BrokerView,
+    budget: Disruption,
+    names: Names,
+    observed: Observed,
+    memory: Memory,
+    now: datetime,
+) -> DrainStep | None:
+    """Let no clients in, then disconnect those that are there; None when that is done."""
     if not view.suspended:
-        return DrainStep(StopListeners(pod.name, cordoned=pod.node), memory)
+        return DrainStep(close, memory)
     if _has_clients(departure, view, budget, now):
-        return _batch(departure, view, budget, names.node(pod.name), observed, memory, now)
-    return DrainStep(None, memory)
+        return _batch(departure, view, budget, names.node(departure.pod), observed, memory, now)
+    return None
 
 
 def _has_clients(departure: Departure, view: BrokerView, budget: Disruption, now: datetime) -> bool:

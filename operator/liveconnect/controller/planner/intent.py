@@ -42,7 +42,7 @@ def decide(  # noqa: PLR0913 - everything that a pass knows
     sleep: Sleep,
 ) -> Intent:
     """Go on with what is under way, or begin the next change when nothing is."""
-    replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
+    replicas = size.standing
     departure = size.departure
     if sleep.now.closed:
         # A node that was to restart does so anyway; one that leaves goes on when it is back.
@@ -73,10 +73,9 @@ def _go_on(  # noqa: PLR0913 - the pass, taken apart
     For how long a Kubernetes node stays cordoned nobody knows. Meanwhile the pool may grow, and
     the node that stands aside is the first for whatever else takes one out of service.
     """
-    replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
     if departure.purpose is not Purpose.MAINTENANCE or sleep.holds:
-        return Intent(replicas, departure)
-    grown = _grown(names, size, observed, membership, replicas)
+        return Intent(size.standing, departure)
+    grown = _grown(names, size, observed, membership)
     pool, pod = departure.pool, departure.pod
     is_last = pod == names.pod(pool, size.current[pool] - 1)
     if is_last and size.target[pool] < size.current[pool] and membership.whole:
@@ -96,8 +95,8 @@ def _next(  # noqa: PLR0913 - the pass, taken apart
     now: datetime,
 ) -> Intent:
     """The next change, when nothing is under way."""
-    replicas = {pool: size.current[pool] or size.target[pool] for pool in Pool}
-    grown = _grown(names, size, observed, membership, replicas)
+    grown = _grown(names, size, observed, membership)
+    grows = grown != size.standing
     for pool in _SHRINK_ORDER:
         current = size.current[pool]
         if not current or size.target[pool] >= current:
@@ -108,10 +107,10 @@ def _next(  # noqa: PLR0913 - the pass, taken apart
             return Intent({**grown, pool: current - 1}, None)
         if membership.whole:
             return Intent(grown, Departure(last, Purpose.LEAVE, now))
-    if maintenance.next is not None and grown == replicas:
+    if maintenance.next is not None and not grows:
         pod = maintenance.next
         return Intent(grown, Departure(pod.name, Purpose.MAINTENANCE, now, pod.uid))
-    if rollout.drain is not None and grown == replicas:
+    if rollout.drain is not None and not grows:
         pod = rollout.drain
         return Intent(grown, Departure(pod.name, Purpose.RESTART, now, pod.uid))
     return Intent(grown, None)
@@ -122,10 +121,9 @@ def _grown(
     size: Sizes,
     observed: Observed,
     membership: Membership,
-    replicas: Mapping[Pool, int],
 ) -> dict[Pool, int]:
     """Replicas after growing: not into a split cluster, and not onto another life's volume."""
-    grown = dict(replicas)
+    grown = size.standing
     for pool in Pool:
         current, target = size.current[pool], size.target[pool]
         free = vacant(names, pool, current, observed)

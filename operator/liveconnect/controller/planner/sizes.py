@@ -35,10 +35,14 @@ class Sizes:
         departure = self.departure
         return departure.pod if departure and departure.purpose is Purpose.LEAVE else None
 
+    @property
+    def standing(self) -> dict[Pool, int]:
+        """Pods of each pool when nothing changes; a pool that does not exist yet is made whole."""
+        return {pool: self.current[pool] or self.target[pool] for pool in Pool}
+
     def held(self) -> Sizes:
         """The same, standing still."""
-        target = {pool: self.current[pool] or self.target[pool] for pool in Pool}
-        return replace(self, target=target, scale=None)
+        return replace(self, target=self.standing, scale=None)
 
 
 def _stateful_set(names: Names, pool: Pool) -> ObjectKey:

@@ -30,6 +30,15 @@ def tls_context(files: ClientTls | None) -> ssl.SSLContext | None:
     return context
 
 
+def known_by(followed: FollowedContext | None) -> ssl.SSLContext | bool | None:
+    """Return what aiohttp knows a server by now (its `ssl`); None if the files were never usable.
+
+    Args:
+        followed: the server's files; None where it is asked without TLS.
+    """
+    return True if followed is None else followed.now()
+
+
 class FollowedContext:
     """How a server is known, by files that are replaced in place."""
 

@@ -11,7 +11,7 @@ from liveconnect.api.operands import GatewayHttps
 from liveconnect.common.logs import get_logger
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Request, Response
-from liveconnect.gateway.adapters.clienttls import FollowedContext
+from liveconnect.gateway.adapters.clienttls import FollowedContext, known_by
 
 OTHER_PODS: Final = "the gateway's other pods"
 """Whom this one asks, in words."""
@@ -61,8 +61,8 @@ class Forwarder:
             if name in _KEPT or name.startswith(b"ce-")
         }
         headers[FORWARDED.decode()] = "1"
-        context = None if self._context is None else self._context.now()
-        if self._context is not None and context is None:
+        context = known_by(self._context)
+        if context is None:
             raise _away(sent=False)
         try:
             async with self._session.request(
@@ -72,7 +72,7 @@ class Forwarder:
                 headers=headers,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
-                ssl=True if context is None else context,
+                ssl=context,
                 server_hostname=self._host,
             ) as answer:
                 kept = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}

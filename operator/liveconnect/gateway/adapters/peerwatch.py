@@ -10,7 +10,7 @@ import aiohttp
 
 from liveconnect.api.operands import GatewayHttps
 from liveconnect.common.logs import get_logger
-from liveconnect.gateway.adapters.clienttls import FollowedContext
+from liveconnect.gateway.adapters.clienttls import FollowedContext, known_by
 from liveconnect.gateway.adapters.forward import OTHER_PODS
 from liveconnect.gateway.peers import Peers, ReadyPods
 
@@ -84,13 +84,13 @@ class PeerWatch:
 
         One that this pod cannot know, by certificates that do not fit, is there all the same.
         """
-        context = None if self._context is None else self._context.now()
-        if self._context is not None and context is None:
+        context = known_by(self._context)
+        if context is None:
             return True
         try:
             async with session.get(
                 self._url.replace("{ordinal}", str(ordinal)) + _READY,
-                ssl=True if context is None else context,
+                ssl=context,
                 server_hostname=self._host,
                 allow_redirects=False,
             ) as answer:

@@ -11,7 +11,7 @@ import msgspec
 
 from liveconnect.api.operands import ClientTls
 from liveconnect.common.serviceaccounts import OwnToken
-from liveconnect.gateway.adapters.clienttls import FollowedContext
+from liveconnect.gateway.adapters.clienttls import FollowedContext, known_by
 from liveconnect.gateway.presence import (
     ClientPresence,
     CursorError,
@@ -96,8 +96,8 @@ class HttpPresence:
         token = self._token.read()
         if token is None:
             raise PresenceUnavailableError("own token cannot be read")
-        context = None if self._context is None else self._context.now()
-        if self._context is not None and context is None:
+        context = known_by(self._context)
+        if context is None:
             raise PresenceUnavailableError("the auth service's authorities cannot be read")
         headers = {"Authorization": f"Bearer {token.reveal()}"}
         try:
@@ -106,7 +106,7 @@ class HttpPresence:
                 self._url + path,
                 headers=headers,
                 timeout=_TIMEOUT,
-                ssl=True if context is None else context,
+                ssl=context,
                 **more,
             ) as answer:
                 return answer.status, await answer.read()
