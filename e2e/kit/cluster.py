@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.kit.reader import Reader, ReadError
+from e2e.kit.writer import WriteError, Writer
 
 Manifest = dict[str, Any]
 
@@ -31,7 +32,7 @@ class ForeignClusterError(RuntimeError):
 def _as_kubectl() -> Iterator[None]:
     try:
         yield
-    except ReadError as error:
+    except (ReadError, WriteError) as error:
         raise KubectlError(str(error)) from error
 
 
@@ -48,6 +49,7 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self.binary = kubectl
         self._reader = Reader(kubeconfig)
+        self._writer = Writer(self._reader)
 
     def command(self, *args: str) -> list[str]:
         """The command line of a kubectl call."""
@@ -116,12 +118,21 @@ class Cluster:
         found: list[Manifest] = json.loads(out)["items"]
         return found
 
-    def apply(self, *manifests: Manifest, namespace: str = "default") -> None:
-        """Apply objects server-side, as a person would."""
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
-        self.kubectl(
-            "apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-", stdin=text
-        )
+    def apply(
+        self, *manifests: Manifest, namespace: str = "default", dry_run: bool = False
+    ) -> list[Manifest]:
+        """Apply objects server-side, as a person would; they as the server has them then.
+
+        Args:
+            manifests: What to apply.
+            namespace: Where objects belong that do not say.
+            dry_run: Whether the server only checks them.
+
+        Raises:
+            KubectlError: One is refused; those before it are applied.
+        """
+        with _as_kubectl():
+            return [self._writer.apply(one, namespace, dry_run=dry_run) for one in manifests]
 
     def patch(self, kind: str, name: str, patch: Manifest, namespace: str = "default") -> None:
         """Merge a patch into an object."""

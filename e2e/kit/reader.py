@@ -14,6 +14,8 @@ from kubernetes import client, config
 _CORE = "/api/v1/namespaces/{namespace}"
 _APPS = "/apis/apps/v1/namespaces/{namespace}"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+_BUDGETS = "/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+_POLICIES = "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
 _OURS = "/apis/liveconnect.io/v1alpha1/namespaces/{namespace}/liveconnectclusters"
 #: What scenarios wait for, as they call it, and where the API server has it.
 _PATHS = {
@@ -21,9 +23,12 @@ _PATHS = {
     **dict.fromkeys(("service", "services"), f"{_CORE}/services"),
     **dict.fromkeys(("secret", "secrets"), f"{_CORE}/secrets"),
     **dict.fromkeys(("configmap", "configmaps"), f"{_CORE}/configmaps"),
+    **dict.fromkeys(("serviceaccount", "serviceaccounts"), f"{_CORE}/serviceaccounts"),
     **dict.fromkeys(("event", "events"), f"{_CORE}/events"),
     **dict.fromkeys(("pvc", "persistentvolumeclaims"), f"{_CORE}/persistentvolumeclaims"),
     **dict.fromkeys(("lease", "leases"), _LEASES),
+    **dict.fromkeys(("pdb", "poddisruptionbudgets"), _BUDGETS),
+    **dict.fromkeys(("networkpolicy", "networkpolicies"), _POLICIES),
     **dict.fromkeys(("deployment", "deployments"), f"{_APPS}/deployments"),
     **dict.fromkeys(("statefulset", "statefulsets"), f"{_APPS}/statefulsets"),
     **dict.fromkeys(("lcc", "liveconnectclusters.liveconnect.io"), _OURS),
@@ -74,11 +79,11 @@ class Reader:
 
     def _read(self, path: str, query: list[tuple[str, str]] | None = None) -> dict[str, Any] | None:
         try:
-            asked = self._client.param_serialize(
+            asked = self.connection.param_serialize(
                 "GET", path, query_params=query, auth_settings=["BearerToken"],
                 header_params={"Accept": "application/json"},
             )  # fmt: skip
-            answer = self._client.call_api(*asked, _request_timeout=_SECONDS)
+            answer = self.connection.call_api(*asked, _request_timeout=_SECONDS)
             answer.read()  # type: ignore[no-untyped-call]
         except (OSError, urllib3.exceptions.HTTPError, config.ConfigException) as error:
             raise ReadError(f"{path}: {error}") from error
@@ -90,7 +95,8 @@ class Reader:
         return found
 
     @cached_property
-    def _client(self) -> client.ApiClient:
+    def connection(self) -> client.ApiClient:
+        """Made when it is first asked for."""
         made: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
             str(self._kubeconfig)
         )

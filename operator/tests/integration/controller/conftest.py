@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.kit.cluster import Cluster
 from e2e.kit.eventually import eventually as poll
@@ -119,9 +118,7 @@ class Kube:
 
     def apply(self, manifest: dict[str, Any]) -> None:
         """Server-side apply as a user."""
-        self(
-            "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(manifest)
-        )
+        self._cluster.apply(manifest, namespace=self.namespace)
 
     def get(self, what: str, name: str) -> dict[str, Any]:
         """One object that must be there."""
@@ -130,7 +127,14 @@ class Kube:
     def names(self, *kinds: str) -> set[str]:
         """`kind/name` of everything of ours in the namespace."""
         selector = "app.kubernetes.io/part-of=liveconnect"
-        return set(self("get", ",".join(kinds), "-l", selector, "-o", "name").split())
+        found = (o for k in kinds for o in self._cluster.items(k, self.namespace, selector))
+        return {f"{_resource(one)}/{one['metadata']['name']}" for one in found}
+
+
+def _resource(body: dict[str, Any]) -> str:
+    """As kubectl names it, `statefulset.apps`."""
+    group = body["apiVersion"].rpartition("/")[0]
+    return f"{body['kind'].lower()}.{group}".rstrip(".")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from e2e.providers.progress import StepError
+from e2e.kit.cluster import KubectlError
 from tests.integration.controller.conftest import Eventually, Kube, namespaced
 from tests.integration.controller.test_reconcile import cluster
 from tests.integration.crd.objects import with_field
@@ -378,7 +378,7 @@ def test_what_the_api_server_refuses_disturbs_nobody(
     for path, value in rows:
         try:
             kube.apply(with_field(base, path, value))
-        except (StepError, KeyError):
+        except (KubectlError, KeyError):
             refused += 1
     assert refused >= 60
     assert kube.get("lcc", "demo")["spec"]["broker"]["image"] == "broker:test"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from e2e.providers.progress import StepError
+from e2e.kit.cluster import KubectlError
 from tests.integration.controller.conftest import Eventually, Kube
 from tests.integration.controller.test_reconcile import cluster, ready
 
@@ -169,7 +169,7 @@ def test_another_class_is_refused_with_the_way_out(
 ) -> None:
     kube.apply(exposed())
     eventually(lambda: stored(kube))
-    with pytest.raises(StepError, match=r"loadBalancerClass: .*set type: ClusterIP first"):
+    with pytest.raises(KubectlError, match=r"loadBalancerClass: .*set type: ClusterIP first"):
         kube.apply(exposed(loadBalancerClass=other))
     assert spec(kube)["loadBalancerClass"] == "example.com/a"
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
+from e2e.kit.cluster import Cluster, KubectlError
+from e2e.providers.binaries import binary
 from e2e.providers.control_plane import ControlPlaneProvider
-from e2e.providers.progress import StepError
 
 NAMESPACE = "crd-tests"
 
@@ -20,6 +19,7 @@ class ApiServer:
 
     def __init__(self, plane: ControlPlaneProvider) -> None:
         self._plane = plane
+        self._cluster = Cluster(plane.kubeconfig(), str(binary("kubectl")))
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl."""
@@ -29,22 +29,16 @@ class ApiServer:
         """Server-side apply; the object as the server has it then.
 
         Raises:
-            StepError: refused; the message is what the user reads.
+            KubectlError: refused; the message is what the user reads.
         """
-        dry = ["--dry-run=server"] if dry_run else []
-        found: dict[str, Any] = json.loads(
-            self.kubectl(
-                "apply", "--server-side", "--force-conflicts", *dry, "-o", "json", "-f", "-",
-                stdin=yaml.safe_dump(body),
-            )
-        )  # fmt: skip
+        [found] = self._cluster.apply(body, namespace=NAMESPACE, dry_run=dry_run)
         return found
 
     def refusal(self, body: dict[str, Any], *, dry_run: bool = True) -> str:
         """What the server says against it; empty when it says nothing."""
         try:
             self.apply(body, dry_run=dry_run)
-        except StepError as error:
+        except KubectlError as error:
             return str(error)
         return ""
 
