@@ -10,6 +10,9 @@ from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool, VolumeView
 from liveconnect.controller.model.quantity import quantity
 
+#: Made once: pydantic copies the defaults of a model each time, which took a tenth of a pass.
+_DEFAULT_STORE = ManagedStore()
+
 
 @dataclass(frozen=True)
 class VolumeSet:
@@ -35,7 +38,7 @@ def volume_sets(cluster: Cluster, names: Names) -> tuple[VolumeSet, ...]:
         VolumeSet(names.gateway, "spec.gateway.outbox.storage", spec.gateway.outbox.storage),
     ]
     if spec.presence.store.external is None:
-        managed = spec.presence.store.managed or ManagedStore()
+        managed = spec.presence.store.managed or _DEFAULT_STORE
         field = "spec.presence.store.managed.storage"
         sets.append(VolumeSet(names.presence, field, managed.storage))
     return tuple(sets)
