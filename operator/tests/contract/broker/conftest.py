@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.broker.hookserver import HookServer
-from tests.contract.broker.node import Node
+from tests.contract.broker.node import Node, start_all
 
 
 @pytest.fixture
@@ -36,8 +36,7 @@ def pair(tmp_path: Path, hooks: HookServer) -> Iterator[tuple[Node, Node]]:
         Node("127.0.77.1", tmp_path / "a", hooks.url),
         Node("127.0.77.2", tmp_path / "b", hooks.url),
     )
-    for each in nodes:
-        each.start()
+    start_all(nodes)
     yield nodes
     for each in nodes:
         if not each.exited():

@@ -39,6 +39,8 @@ class HookServer:
     """Answers *ok* unless told otherwise for a hook."""
 
     answers: dict[str, Answer] = field(default_factory=dict)
+    connects: dict[str, Answer] = field(default_factory=dict)
+    """What single clients get who connect, by their ids."""
     asked: list[Asked] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
 
@@ -53,7 +55,7 @@ class HookServer:
                 hook = self.headers["vernemq-hook"]
                 asked = Asked(hook, self.path, dict(self.headers.items()), json.loads(raw))
                 outer.asked.append(asked)
-                answer = outer.answers.get(hook, Answer())
+                answer = outer.answer(asked)
                 time.sleep(answer.delay)
                 content = answer.body.encode()
                 self.send_response(answer.status)
@@ -76,6 +78,12 @@ class HookServer:
             self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def answer(self, asked: Asked) -> Answer:
+        """What a request gets."""
+        if asked.hook.startswith("auth_on_register") and asked.body["client_id"] in self.connects:
+            return self.connects[asked.body["client_id"]]
+        return self.answers.get(asked.hook, Answer())
 
     @property
     def url(self) -> str:

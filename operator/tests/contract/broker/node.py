@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +73,28 @@ class Node:
 
     def start(self) -> None:
         """Start, and wait until the hooks are registered."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start the process."""
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(broker_binary()), "console", "-noshell", "-noinput"],
                 env=self._environment(), stdout=log, stderr=log,
             )  # fmt: skip
-        eventually(lambda: len(self.api("webhooks/show")["table"]) == len(AUTH) + len(EVENTS))
+
+    def wait(self) -> None:
+        """Wait until the hooks are registered.
+
+        Raises:
+            AssertionError: They are not in time, or the process has ended.
+        """
+        hooks = len(AUTH) + len(EVENTS)
+        eventually(
+            lambda: self.exited() or len(self.api("webhooks/show")["table"]) == hooks,
+        )
+        assert not self.exited(), self.log()
 
     def _environment(self) -> dict[str, str]:
         base = {"DEV_BROKER_BASE": str(self._folder), "DEV_BROKER_JOIN_DELAY": "200ms"}
@@ -134,6 +150,15 @@ class Node:
     def members(self) -> dict[str, bool]:
         """Its own member list."""
         return {row["Node"]: row["Running"] for row in self.api("cluster/show")["table"]}
+
+
+def start_all(nodes: Iterable[Node]) -> None:
+    """Start nodes at the same time, and wait for all of them."""
+    begun = tuple(nodes)
+    for node in begun:
+        node.begin()
+    for node in begun:
+        node.wait()
 
 
 def eventually(predicate: Callable[[], Any], within: float = 10.0) -> Any:

@@ -20,7 +20,7 @@ from liveconnect.controller.model.mesh import MeshView, Target
 from liveconnect.controller.model.names import CANARY_PORT
 from liveconnect.webhook.adapters.brokers import Brokers
 from tests.contract.broker.hookserver import Answer, HookServer
-from tests.contract.broker.node import KEY, Node, eventually
+from tests.contract.broker.node import KEY, Node, eventually, start_all
 from tests.contract.broker.test_contract import Client
 from tests.contract.broker.test_draining import view
 
@@ -42,8 +42,7 @@ def make(number: int, folder: Path, hooks: HookServer) -> Node:
 def nodes(tmp_path: Path, hooks: HookServer) -> Iterator[list[Node]]:
     """Three nodes, not joined, each with a private listener."""
     made = [make(number, tmp_path, hooks) for number in (1, 2, 3)]
-    for node in made:
-        node.start()
+    start_all(made)
     yield made
     for node in made:
         if not node.exited():

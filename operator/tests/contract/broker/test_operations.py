@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.broker.hookserver import HookServer
-from tests.contract.broker.node import KEY, Node, connack, eventually
+from tests.contract.broker.node import KEY, Node, connack, eventually, start_all
 from tests.contract.broker.test_contract import Client, joined
 from tests.contract.broker.test_properties import connect
 
@@ -27,8 +27,7 @@ def consistent(tmp_path: Path, hooks: HookServer) -> Iterator[tuple[Node, Node]]
         Node("127.0.77.1", tmp_path / "a", hooks.url, extra=switches),
         Node("127.0.77.2", tmp_path / "b", hooks.url, extra=switches),
     )
-    for each in nodes:
-        each.start()
+    start_all(nodes)
     yield nodes
     nodes[0].stop()
 
