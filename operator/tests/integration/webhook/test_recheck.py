@@ -75,12 +75,13 @@ def test_who_holds_what_was_withdrawn_loses_it_and_nothing_else(stage: Stage) ->
     assert all(phone.connected() for phone in (*concerned, shared, others, silent))
 
 
-@pytest.mark.parametrize("name", ["gerät", "a+b c", "手机", "true", "~x"])
-def test_whatever_the_client_is_called(stage: Stage, name: str) -> None:
+def test_whatever_the_client_is_called(stage: Stage) -> None:
     """VerneMQ reads some ids in Latin-1 only, and some as no text: nobody goes on for that."""
-    a_phone(stage, name, "orders/42/+/status")
+    names = ("gerät", "a+b c", "手机", "true", "~x")
+    for name in names:
+        a_phone(stage, name, "orders/42/+/status")
     state(stage, DEVICES)
-    eventually(lambda: not held(stage, name), within=WITHIN)
+    eventually(lambda: not [name for name in names if held(stage, name)], within=WITHIN)
     eventually(lambda: rounds(stage, "clean"), within=WITHIN)
 
 

@@ -113,11 +113,16 @@ def make_stage(folder: Path, net: str = "127.0.79.") -> Iterator[Stage]:
                 "api_key_file": str(folder / "api-key"),
             },
         )  # fmt: skip
+        nodes = tuple(
+            make_node(address, folder, f"http://127.0.0.1:{port}") for address in addresses
+        )
+        for node in nodes:  # they start while the service does
+            node.begin()
+            stack.callback(node.stop)
         running = stack.enter_context(contextlib.ExitStack())
         service = running.enter_context(running_service(folder, config, LIVECONNECT_PORT=str(port)))
-        nodes = tuple(start_node(address, folder, service.url) for address in addresses)
         for node in nodes:
-            stack.callback(node.stop)
+            node.wait()
         world = World(folder, issuer, cluster, jwks, redis, service)
         stage = Stage(world, config, port, nodes, running)
         yield stage
@@ -125,14 +130,12 @@ def make_stage(folder: Path, net: str = "127.0.79.") -> Iterator[Stage]:
             phone.disconnect()
 
 
-def start_node(address: str, folder: Path, url: str) -> Node:
+def make_node(address: str, folder: Path, url: str) -> Node:
     def endpoint(hook: str) -> str:
         purpose = "auth" if hook.startswith("auth_") else "presence"
         return f"{url}/hooks/{purpose}/subscriber/{address}"
 
-    node = Node(address, folder / address, url, endpoint=endpoint)
-    node.start()
-    return node
+    return Node(address, folder / address, url, endpoint=endpoint)
 
 
 @pytest.fixture(scope="module")
