@@ -69,11 +69,16 @@ class Writer:
         query: list[tuple[str, str]] | None = None,
         body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _APPLY
+        # As text of our own: the client would escape as JSON does, and YAML has no surrogates.
+        text = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         try:
             connection = self._reader.connection
             asked = connection.param_serialize(
-                method, path, query_params=query, body=body, auth_settings=["BearerToken"],
-                header_params={"Accept": "application/json", "Content-Type": _APPLY},
+                method, path, query_params=query, body=text, auth_settings=["BearerToken"],
+                header_params=headers,
             )  # fmt: skip
             answer = connection.call_api(*asked, _request_timeout=_SECONDS)
             answer.read()  # type: ignore[no-untyped-call]
