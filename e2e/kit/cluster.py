@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from e2e.kit.reader import Reader, ReadError
-from e2e.kit.writer import WriteError, Writer
+from e2e.kit.connection import ApiError, Connection
+from e2e.kit.reader import Reader
+from e2e.kit.writer import Writer
 
 Manifest = dict[str, Any]
 
@@ -32,7 +33,7 @@ class ForeignClusterError(RuntimeError):
 def _as_kubectl() -> Iterator[None]:
     try:
         yield
-    except (ReadError, WriteError) as error:
+    except ApiError as error:
         raise KubectlError(str(error)) from error
 
 
@@ -48,8 +49,9 @@ class Cluster:
         """
         self.kubeconfig = kubeconfig
         self.binary = kubectl
-        self._reader = Reader(kubeconfig)
-        self._writer = Writer(self._reader)
+        connection = Connection(kubeconfig)
+        self._reader = Reader(connection)
+        self._writer = Writer(connection)
 
     def command(self, *args: str) -> list[str]:
         """The command line of a kubectl call."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from functools import cached_property
+from collections.abc import Sequence
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-import urllib3
-from kubernetes import client, config
+from e2e.kit.connection import ApiError, Connection
 
 _CORE = "/api/v1/namespaces/{namespace}"
 _APPS = "/apis/apps/v1/namespaces/{namespace}"
@@ -33,20 +30,15 @@ _PATHS = {
     **dict.fromkeys(("statefulset", "statefulsets"), f"{_APPS}/statefulsets"),
     **dict.fromkeys(("lcc", "liveconnectclusters.liveconnect.io"), _OURS),
 }
-_SECONDS = 60
 _NOTHING: dict[str, Any] = {"apiVersion": "", "kind": "List", "items": []}
 
 
-class ReadError(RuntimeError):
-    """The API server did not answer, or said no."""
-
-
 class Reader:
-    """The API server, by a kubeconfig."""
+    """Objects by their kind, as kubectl calls it."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        """Point at a cluster that may not be there yet."""
-        self._kubeconfig = kubeconfig
+    def __init__(self, connection: Connection) -> None:
+        """Read by this connection."""
+        self._connection = connection
 
     def knows(self, kind: str) -> bool:
         """Whether objects of this kind are read here."""
@@ -56,7 +48,7 @@ class Reader:
         """One object, None when there is none.
 
         Raises:
-            ReadError: when the server does not answer or says no.
+            ApiError: when the server does not answer or says no.
         """
         return self._read(f"{_PATHS[kind].format(namespace=namespace)}/{name}")
 
@@ -64,7 +56,7 @@ class Reader:
         """Objects of a kind.
 
         Raises:
-            ReadError: when the server does not answer or says no.
+            ApiError: when the server does not answer or says no.
         """
         query = [("labelSelector", selector)] if selector else []
         listed = self._read(_PATHS[kind].format(namespace=namespace), query) or _NOTHING
@@ -77,27 +69,10 @@ class Reader:
             for item in listed["items"]
         ]
 
-    def _read(self, path: str, query: list[tuple[str, str]] | None = None) -> dict[str, Any] | None:
+    def _read(self, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any] | None:
         try:
-            asked = self.connection.param_serialize(
-                "GET", path, query_params=query, auth_settings=["BearerToken"],
-                header_params={"Accept": "application/json"},
-            )  # fmt: skip
-            answer = self.connection.call_api(*asked, _request_timeout=_SECONDS)
-            answer.read()  # type: ignore[no-untyped-call]
-        except (OSError, urllib3.exceptions.HTTPError, config.ConfigException) as error:
-            raise ReadError(f"{path}: {error}") from error
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        if answer.status != HTTPStatus.OK:
-            raise ReadError(f"{path}: {answer.status} {answer.data!r}")
-        found: dict[str, Any] = json.loads(answer.data or b"{}")
-        return found
-
-    @cached_property
-    def connection(self) -> client.ApiClient:
-        """Made when it is first asked for."""
-        made: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
-            str(self._kubeconfig)
-        )
-        return made
+            return self._connection.call("GET", path, query)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise

@@ -27,6 +27,10 @@ class ManagedStore(ApiModel):
     """What is added to the pod."""
 
 
+#: Made once: a model's defaults are copied each time, and every pass asks often.
+_DEFAULT_STORE = ManagedStore()
+
+
 class ExternalStore(ApiModel):
     """A Valkey or Redis that you run."""
 
@@ -46,6 +50,11 @@ class PresenceStore(ApiModel):
     """A store that the operator runs."""
     external: ExternalStore | None = None
     """A store that you run."""
+
+    @property
+    def settings(self) -> ManagedStore:
+        """How the managed store is to be, whether or not anything is said of it."""
+        return self.managed or _DEFAULT_STORE
 
 
 class Reader(ApiModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liveconnect.api.v1alpha1 import Cluster, ManagedStore, PodTemplate
+from liveconnect.api.v1alpha1 import Cluster, PodTemplate
 from liveconnect.controller.model.manifest import Manifest
 from liveconnect.controller.model.troubles import component
 
@@ -31,12 +31,11 @@ def blamed(cluster: Cluster, manifest: Manifest) -> str:
 
 def _template(cluster: Cluster, operand: str) -> PodTemplate:
     spec = cluster.spec
-    managed = spec.presence.store.managed or ManagedStore()
     templates = {
         "publisher": spec.publishers.podTemplate,
         "subscriber": spec.subscribers.podTemplate,
         "auth": spec.auth.podTemplate,
         "gateway": spec.gateway.podTemplate,
-        "presence": managed.podTemplate,
+        "presence": spec.presence.store.settings.podTemplate,
     }
     return templates.get(operand, PodTemplate())

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from liveconnect.api import operands
-from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Resources
+from liveconnect.api.v1alpha1 import Cluster, Resources
 from liveconnect.controller.model.certificate import AUTHORITY_KEY, CERTIFICATE_KEY
 from liveconnect.controller.model.manifest import Manifest, digest
 from liveconnect.controller.model.names import (
@@ -363,7 +363,7 @@ def presence_stateful_set(
     pod_labels: dict[str, str],
 ) -> Manifest:
     """The managed store's pod."""
-    store = cluster.spec.presence.store.managed or ManagedStore()
+    store = cluster.spec.presence.store.settings
     manifest = render_manifest(
         "presence-statefulset.yaml.j2",
         name=names.presence,

@@ -91,9 +91,7 @@ class Node:
             AssertionError: They are not in time, or the process has ended.
         """
         hooks = len(AUTH) + len(EVENTS)
-        eventually(
-            lambda: self.exited() or len(self.api("webhooks/show")["table"]) == hooks,
-        )
+        eventually(lambda: self.exited() or len(self.api("webhooks/show")["table"]) == hooks)
         assert not self.exited(), self.log()
 
     def _environment(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contract.broker.node import Node, eventually
+from tests.contract.broker.node import Node, eventually, start_all
 from tests.contract.broker.test_contract import joined
 from tests.contract.broker.test_properties import connect, subscribe
 
@@ -19,8 +19,7 @@ def test_messages_of_stored_sessions_outlast_a_stop_of_all_nodes(pair: tuple[Nod
     sender.loop_stop()
     for node in (a, b):
         node.stop()
-    for node in (a, b):
-        node.start()
+    start_all((a, b))
     eventually(lambda: all(len(n.members()) == 2 and all(n.members().values()) for n in (a, b)))
     got: list[object] = []
     back = connect(a, "away", seconds=600, got=got)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from liveconnect.api.v1alpha1 import Cluster, ManagedStore, Storage
+from liveconnect.api.v1alpha1 import Cluster, Storage
 from liveconnect.controller.model.manifest import ObjectKey
 from liveconnect.controller.model.names import Names
 from liveconnect.controller.model.observed import Observed, Pool, VolumeView
 from liveconnect.controller.model.quantity import quantity
-
-#: Made once: pydantic copies the defaults of a model each time, which took a tenth of a pass.
-_DEFAULT_STORE = ManagedStore()
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,8 @@ def volume_sets(cluster: Cluster, names: Names) -> tuple[VolumeSet, ...]:
         VolumeSet(names.gateway, "spec.gateway.outbox.storage", spec.gateway.outbox.storage),
     ]
     if spec.presence.store.external is None:
-        managed = spec.presence.store.managed or _DEFAULT_STORE
         field = "spec.presence.store.managed.storage"
-        sets.append(VolumeSet(names.presence, field, managed.storage))
+        sets.append(VolumeSet(names.presence, field, spec.presence.store.settings.storage))
     return tuple(sets)
 
 
