@@ -12,7 +12,7 @@ from typing import Final
 
 import aiohttp
 
-from liveconnect.api.operands import GatewayConfig
+from liveconnect.api.operands import GatewayConfig, RequestOptions
 from liveconnect.common.logs import configure_logs, get_logger
 from liveconnect.common.process import Draining, run
 from liveconnect.common.server import Limits as ServerLimits
@@ -27,6 +27,8 @@ from liveconnect.gateway.adapters.outboxlink import OutboxLink
 from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
 from liveconnect.gateway.adapters.peerwatch import PeerWatch
 from liveconnect.gateway.adapters.presence import HttpPresence
+from liveconnect.gateway.adapters.replylink import ReplyLink
+from liveconnect.gateway.adapters.requestfile import RequestFile
 from liveconnect.gateway.admission import Admission
 from liveconnect.gateway.asking import Asking
 from liveconnect.gateway.callers import Callers
@@ -67,9 +69,6 @@ def make_link(config: GatewayConfig) -> PahoLink:
             tls=config.broker_tls,
             nodes=config.broker_nodes,
             turn=peers.own,
-            replies=ReplyTopics(config.requests.reply_topic).filter(peers.own)
-            if config.requests
-            else "",
         )
     )
     metrics.LINK_UP.set_function(lambda: float(link.why_down() is None))
@@ -85,18 +84,33 @@ def make_outbox(link: PahoLink, file: OutboxFile) -> OutboxLink:
     return outbox
 
 
-def make_requests(config: GatewayConfig, link: PahoLink) -> Requests | None:
-    """Return the requests that wait for what the link hears; None if they are off."""
-    options = config.requests
+def make_requests(config: GatewayConfig, file: OutboxFile) -> Requests | None:
+    """Return the requests that wait, with those of an earlier process; None if they are off."""
+    options, journal = config.requests, RequestFile(file)
     if options is None:
+        journal.clear()
         return None
     topics = ReplyTopics(options.reply_topic)
     pod = own_peers(config).own
-    requests = Requests(pod, topics, options.max_pending, options.max_reply_bytes)
-    link.heard = lambda reply: metrics.heard(requests.hear(reply, time.time()))
+    requests = Requests(pod, topics, options.max_pending, options.max_reply_bytes, journal)
+    now = time.time()
+    requests.restore(journal.load(now), now)
     metrics.REQUESTS_PENDING.set_function(lambda: float(requests.waiting))
-    metrics.HEARING.set_function(lambda: float(link.why_deaf() is None))
     return requests
+
+
+def make_hearing(
+    options: RequestOptions, link: PahoLink, file: OutboxFile, requests: Requests
+) -> ReplyLink:
+    """Return what hears the answers to them."""
+    hearing = ReplyLink(
+        link.options,
+        ReplyTopics(options.reply_topic).filter(requests.pod),
+        file,
+        lambda reply: metrics.heard(requests.hear(reply, time.time())),
+    )
+    metrics.HEARING.set_function(lambda: float((link.why_down() or hearing.why_deaf()) is None))
+    return hearing
 
 
 def make_watch(config: GatewayConfig, peers: Peers, quotas: Quotas) -> PeerWatch:
@@ -122,7 +136,7 @@ async def close_in_time(requests: Requests, draining: Draining, settings: Servic
     """Tell callers that still wait at the end of the process that it ends."""
     await draining.wait()
     await asyncio.sleep(settings.drain_delay_seconds + settings.drain_timeout_seconds / 2)
-    requests.close(time.time())
+    requests.close()
 
 
 async def keep_purging(file: OutboxFile) -> None:
@@ -174,12 +188,13 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
         watch = make_watch(config, peers, quotas)
         admission = Admission(permissions, quotas, presence)
         reader = Reader(limits, topics)
-        requests = make_requests(config, link)
-        asking = None
+        requests = make_requests(config, file)
+        asking = hearing = None
         if config.requests is not None and requests is not None:
+            hearing = make_hearing(config.requests, link, file, requests)
             asking = Asking(
-                config.requests, limits.topic_levels, reader, admission, dispatch, link, requests,
-                peers,
+                config.requests, limits.topic_levels, reader, admission, dispatch, link, hearing,
+                requests, file, peers,
             )  # fmt: skip
         operations = Operations(lambda: why_not_ready(issuer, link), draining)
         routes = Routes(
@@ -206,8 +221,9 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
             ]
             if quotas and peers.others:
                 background.append(tasks.create_task(watch.run()))
-            if requests is not None:
+            if requests is not None and hearing is not None:
                 background += [
+                    tasks.create_task(hearing.run()),
                     tasks.create_task(keep_sweeping(requests)),
                     tasks.create_task(close_in_time(requests, draining, settings)),
                 ]

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,11 +17,13 @@ from liveconnect.api.operands import RequestOptions
 from liveconnect.common.problem import Problem
 from liveconnect.common.server import Request, Response
 from liveconnect.gateway import answers
+from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.admission import KEY, Admission, checked_key, claim_of
 from liveconnect.gateway.dispatch import Dispatch
 from liveconnect.gateway.messages import (
     Address,
     Delivery,
+    Message,
     MessageError,
     Preference,
     RequestId,
@@ -29,9 +31,9 @@ from liveconnect.gateway.messages import (
     parse_preference,
 )
 from liveconnect.gateway.messages.question import LEVELS, Question
-from liveconnect.gateway.outbox import Claim
+from liveconnect.gateway.outbox import Claim, OutboxFailedError
 from liveconnect.gateway.peers import Peers
-from liveconnect.gateway.publishing import HearingLink, LinkDownError, PublishError
+from liveconnect.gateway.publishing import Hearing, Link, LinkDownError, PublishError, Receipt
 from liveconnect.gateway.reading import Reader
 from liveconnect.gateway.replies import Reply
 from liveconnect.gateway.requests import Asked, Requests, token_of
@@ -78,8 +80,10 @@ class Asking:
         reader: Reader,
         admission: Admission,
         dispatch: Dispatch,
-        link: HearingLink,
+        link: Link,
+        hearing: Hearing,
         requests: Requests,
+        file: OutboxFile,
         peers: Peers,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -91,8 +95,10 @@ class Asking:
             reader: reads what is asked.
             admission: says who may.
             dispatch: publishes what came with an `Idempotency-Key`.
-            link: publishes all else, and hears the answers.
+            link: publishes all else.
+            hearing: hears the answers.
             requests: those that wait.
+            file: where those are written down that somebody may come back for.
             peers: which pod knows which request.
             clock: seconds since the epoch.
         """
@@ -102,7 +108,9 @@ class Asking:
         self._admission = admission
         self._dispatch = dispatch
         self._link = link
+        self._hearing = hearing
         self._requests = requests
+        self._file = file
         self._peers = peers
         self._clock = clock
 
@@ -143,9 +151,8 @@ class Asking:
             used = self._used(claim)  # by another call meanwhile
         known = self._requests.find(token)
         if known is not None:
-            known.kept = known.kept or kept
             return known
-        deafness = self._link.why_deaf()
+        deafness = self._link.why_down() or self._hearing.why_deaf()
         try:
             if deafness is not None:
                 raise LinkDownError(deafness, sent=used)
@@ -156,16 +163,28 @@ class Asking:
         except PublishError as error:
             raise answers.of_publish_error(error) from None
         try:
-            publishing = (
-                self._link.publish(message, caller)
-                if claim is None
-                else self._dispatch.publish(message, caller, claim)
-            )
+            publishing = await self._publish(asked, message, claim)
         except PublishError as error:
             self._requests.forget(asked, "failed")
             raise answers.of_publish_error(error) from None
+        except asyncio.CancelledError:
+            self._requests.forget(asked)
+            raise
         self._requests.publishes(asked, publishing, message.qos)
         return asked
+
+    async def _publish(
+        self, asked: Asked, message: Message, claim: Claim | None
+    ) -> asyncio.Future[Receipt]:
+        """Publish a request, after it is written down if somebody may come back for it.
+
+        With a key it goes by the outbox, which commits both at once before it sends.
+        """
+        if claim is not None:
+            return self._dispatch.publish(message, asked.caller, claim)
+        if asked.kept:
+            await self._file.committed()
+        return self._link.publish(message, asked.caller)
 
     def _used(self, claim: Claim | None) -> bool:
         """Whether the request was published before, under its key."""
@@ -177,13 +196,14 @@ class Asking:
     async def _conclude(self, asked: Asked, preference: Preference, until: float) -> Response:
         await self._published(asked)
         if not asked.done.done() and (left := until - self._clock()) > 0:
-            await asyncio.wait([asked.done], timeout=left)
+            await self._wait(left, asked.done)
         if asked.answer is not None:
             return _json(self._view(asked))
-        if self._requests.closed:
+        if self._requests.closed and not (preference.later and _is_published(asked)):
             detail = "this pod of the gateway ends; the device may have the request"
             raise Problem(503, detail, {"Retry-After": "1"}, _known(asked))
         if preference.later and self._is_pending(asked):
+            await self._promise()
             headers = {
                 "Location": f"{_BELOW}{asked.request}",
                 "Preference-Applied": "respond-async",
@@ -192,14 +212,26 @@ class Asking:
             return _json(self._view(asked), 202, headers)
         raise await self._unanswered(asked)
 
+    async def _wait(self, seconds: float, *events: asyncio.Future[Any]) -> None:
+        """Return at the first event, in time, or when this process ends."""
+        awaited = (*events, self._requests.closing)
+        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _promise(self) -> None:
+        """Return when what is written down survives the machine."""
+        try:
+            await self._file.synced()
+        except OutboxFailedError as error:
+            error.sent = True
+            raise answers.of_publish_error(error) from None
+
     async def _published(self, asked: Asked) -> None:
         """Return when a broker has the request, the answer is there, or neither came in time."""
         publishing = asked.publishing
         if publishing is None:
             return
         left = max(asked.expires - self._clock(), 0)
-        waited = (asked.done, publishing)
-        await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        await self._wait(left, asked.done, publishing)
         if asked.answer is not None or not publishing.done():
             return
         error = publishing.exception()
@@ -257,6 +289,10 @@ class Asking:
             moment.replace("+00:00", "Z"),
             None if asked.answer is None else _reply(asked.answer),
         )
+
+
+def _is_published(asked: Asked) -> bool:
+    return asked.publishing is None or asked.publishing.done()
 
 
 def _waits(preference: Preference, timeout: int) -> int:

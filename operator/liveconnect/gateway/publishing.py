@@ -100,8 +100,8 @@ class Link(Protocol):
         """Return why nothing can be published; None if it can."""
 
 
-class HearingLink(Link, Protocol):
-    """A link that also hears devices' answers."""
+class Hearing(Protocol):
+    """What hears devices' answers."""
 
     def why_deaf(self) -> str | None:
         """Return why answers would not arrive now; None if they would."""

@@ -1,6 +1,7 @@
 """Requests to devices that wait for their answers, and answers that wait to be fetched.
 
-In memory: who asks waits, or comes back within minutes. Both are bounded in number and time.
+Who asks waits, or comes back within minutes. Both are bounded in number and time. What somebody may
+come back for is written down before it is asked (`remembered.Journal`); what only waits is not.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -16,6 +18,7 @@ import msgspec
 from liveconnect.gateway import metrics
 from liveconnect.gateway.messages import RequestId
 from liveconnect.gateway.publishing import BusyError, PublishError, Receipt, ShareError
+from liveconnect.gateway.remembered import Journal, Remembered
 from liveconnect.gateway.replies import Reply, ReplyTopics
 
 KEPT_SECONDS: Final = 600.0
@@ -51,7 +54,7 @@ class Asked(msgspec.Struct, eq=False):
     expires: float
     """When its answer is of no use any more: seconds since the epoch."""
     kept: bool
-    """Whether somebody may come back for the answer."""
+    """Whether somebody may come back for the answer: then it is written down."""
     done: asyncio.Future[None]
     """Done when there is an answer, or there will be none."""
     publishing: asyncio.Future[Receipt] | None = None
@@ -81,7 +84,9 @@ def token_of(caller: str, key: str | None) -> str:
 class Requests:
     """All of this pod."""
 
-    def __init__(self, pod: int, topics: ReplyTopics, most: int, longest: int) -> None:
+    def __init__(
+        self, pod: int, topics: ReplyTopics, most: int, longest: int, journal: Journal
+    ) -> None:
         """Make it.
 
         Args:
@@ -89,10 +94,12 @@ class Requests:
             topics: of answers.
             most: requests that may wait for their answer.
             longest: bytes of an answer.
+            journal: where it is written down what somebody may come back for.
         """
         self.pod = pod
-        self.closed = False
-        """Whether this process ends, and hears nothing more."""
+        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when this process ends. What is written down still waits: for the next one."""
+        self._journal = journal
         self._topics = topics
         self._most = most
         self._longest = longest
@@ -101,6 +108,11 @@ class Requests:
         self._finished: dict[str, Asked] = {}
         """In the order in which they finished."""
         self._finished_bytes = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether this process ends."""
+        return self.closing.done()
 
     @property
     def waiting(self) -> int:
@@ -128,9 +140,34 @@ class Requests:
             RequestId(self.pod, token), caller, client_id, timeout, now + timeout, kept,
             asyncio.get_running_loop().create_future(),
         )  # fmt: skip
-        self._waiting[token] = asked
-        self._by_caller[caller] = self._by_caller.get(caller, 0) + 1
+        self._wait_for(asked)
+        if kept:
+            self._journal.add(Remembered(token, caller, client_id, timeout, asked.expires))
         return asked
+
+    def _wait_for(self, asked: Asked) -> None:
+        self._waiting[asked.request.token] = asked
+        self._by_caller[asked.caller] = self._by_caller.get(asked.caller, 0) + 1
+
+    def restore(self, remembered: Iterable[Remembered], now: float) -> None:
+        """Take up what an earlier process wrote down; nobody waits for it here yet."""
+        finished = []
+        for one in remembered:
+            asked = Asked(
+                RequestId(self.pod, one.token), one.caller, one.client_id, one.timeout, one.expires,
+                True, asyncio.get_running_loop().create_future(), None, one.acknowledged,
+                one.answer, one.finished,
+            )  # fmt: skip
+            if one.answer is None and one.expires > now:
+                self._wait_for(asked)
+                continue
+            if one.answer is None:
+                asked.finished = one.expires
+            asked.done.set_result(None)
+            finished.append(asked)
+        for asked in sorted(finished, key=lambda asked: asked.finished):
+            self._keep(asked)
+        self.sweep(now)
 
     def _check_room(self, caller: str) -> None:
         """Let callers take what they like of half of the room, and their share of the rest."""
@@ -145,7 +182,19 @@ class Requests:
     def publishes(self, asked: Asked, publishing: asyncio.Future[Receipt], qos: int) -> None:
         """Note that a request is on its way."""
         asked.publishing = publishing
-        publishing.add_done_callback(lambda done: _note(asked, done, qos))
+        publishing.add_done_callback(lambda done: self._note(asked, done, qos))
+
+    def _note(self, asked: Asked, done: asyncio.Future[Receipt], qos: int) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if isinstance(error, PublishError):
+            metrics.not_published(qos, error)
+        elif error is None:
+            metrics.published_one(qos, done.result())
+            asked.acknowledged = done.result() is Receipt.ACKNOWLEDGED
+            if asked.acknowledged and asked.kept:
+                self._journal.acknowledge(asked.request.token)
 
     def find(self, token: str) -> Asked | None:
         """Return a request that is remembered."""
@@ -163,6 +212,8 @@ class Requests:
         fault = self._fault(asked, client_id, reply, now)
         if fault is None:
             asked.answer = reply
+            if asked.kept:
+                self._journal.answer(request.token, reply, now)
             self._finish(asked, now)
         return fault or Heard.TAKEN
 
@@ -192,6 +243,7 @@ class Requests:
         if self._waiting.get(token) is asked:
             metrics.request_ended(outcome)
             self._stop_waiting(asked)
+            self._unwrite(asked)
         elif self._finished.get(token) is asked:
             self._drop(token)
 
@@ -210,11 +262,10 @@ class Requests:
                 return
             self._drop(token)
 
-    def close(self, now: float) -> None:
-        """Wait no longer: nothing more is heard."""
-        self.closed = True
-        for asked in tuple(self._waiting.values()):
-            self._finish(asked, now)
+    def close(self) -> None:
+        """Let nobody wait any longer: this process ends."""
+        if not self.closing.done():
+            self.closing.set_result(None)
 
     @property
     def _crowded(self) -> bool:
@@ -227,6 +278,9 @@ class Requests:
             metrics.request_ended("expired")
         else:
             metrics.request_answered(now - asked.expires + asked.timeout)
+        self._keep(asked)
+
+    def _keep(self, asked: Asked) -> None:
         self._finished[asked.request.token] = asked
         self._finished_bytes += asked.size
         while self._crowded:
@@ -243,15 +297,10 @@ class Requests:
             asked.done.set_result(None)
 
     def _drop(self, token: str) -> None:
-        self._finished_bytes -= self._finished.pop(token).size
+        asked = self._finished.pop(token)
+        self._finished_bytes -= asked.size
+        self._unwrite(asked)
 
-
-def _note(asked: Asked, done: asyncio.Future[Receipt], qos: int) -> None:
-    if done.cancelled():
-        return
-    error = done.exception()
-    if isinstance(error, PublishError):
-        metrics.not_published(qos, error)
-    elif error is None:
-        metrics.published_one(qos, done.result())
-        asked.acknowledged = done.result() is Receipt.ACKNOWLEDGED
+    def _unwrite(self, asked: Asked) -> None:
+        if asked.kept:
+            self._journal.remove(asked.request.token)

@@ -38,6 +38,9 @@ CREATE INDEX IF NOT EXISTS keys_by_seq ON keys (seq);
 CREATE TABLE IF NOT EXISTS parked (
   seq INTEGER PRIMARY KEY, caller TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
   body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS requests (
+  token TEXT PRIMARY KEY, caller TEXT NOT NULL, client_id TEXT NOT NULL, timeout INTEGER NOT NULL,
+  expires REAL NOT NULL, acknowledged INTEGER NOT NULL, finished REAL NOT NULL, answer BLOB);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _VERSION: Final = 1
@@ -86,8 +89,8 @@ class OutboxFile:
 
     # --- writing
 
-    def _write(self, statement: str, *values: Any) -> None:
-        """Collect a statement for the next commit.
+    def write(self, statement: str, *values: Any) -> None:
+        """Collect a statement for the next commit, for this table or one beside it.
 
         One that adds is given up if that fails, and its caller told so; all others are tried
         again with the next.
@@ -133,7 +136,7 @@ class OutboxFile:
 
     def add(self, stored: Stored) -> None:
         """Add a message."""
-        self._write(
+        self.write(
             "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
             stored.seq, stored.caller, stored.keyed, stored.expires,
             stored.packet_id, stored.released, encode_message(stored.message),
@@ -141,49 +144,68 @@ class OutboxFile:
 
     def assign(self, stored: Stored) -> None:
         """Note under which packet id a message is sent, before it is."""
-        self._write("UPDATE messages SET packet_id = ? WHERE seq = ?", stored.packet_id, stored.seq)
+        self.write("UPDATE messages SET packet_id = ? WHERE seq = ?", stored.packet_id, stored.seq)
 
     def release(self, stored: Stored) -> None:
         """Note that the broker has a message of QoS 2."""
-        self._write("UPDATE messages SET released = 1 WHERE seq = ?", stored.seq)
+        self.write("UPDATE messages SET released = 1 WHERE seq = ?", stored.seq)
 
     def remove(self, seq: int) -> None:
         """Forget a message that is published."""
-        self._write("DELETE FROM messages WHERE seq = ?", seq)
+        self.write("DELETE FROM messages WHERE seq = ?", seq)
 
     def claim(self, claim: Claim, seq: int, expires: int) -> None:
         """Note that a key is used for a message.
 
         One that has expired may still be there, and would fail everybody's commit.
         """
-        self._write(
+        self.write(
             "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL)",
             claim.caller, claim.key, claim.fingerprint, seq, expires,
         )  # fmt: skip
 
     def conclude(self, seq: int, outcome: str) -> None:
         """Note what has become of the message of a key."""
-        self._write("UPDATE keys SET outcome = ? WHERE seq = ?", outcome, seq)
+        self.write("UPDATE keys SET outcome = ? WHERE seq = ?", outcome, seq)
 
     def park(self, parked: Parked) -> None:
         """Put a message aside."""
         self.remove(parked.seq)
-        self._write(
+        self.write(
             "INSERT INTO parked VALUES (?, ?, ?, ?, ?)",
             parked.seq, parked.caller, parked.reason, parked.at, encode_message(parked.message),
         )  # fmt: skip
 
     def unpark(self, seq: int) -> None:
         """Forget a message that was put aside."""
-        self._write("DELETE FROM parked WHERE seq = ?", seq)
+        self.write("DELETE FROM parked WHERE seq = ?", seq)
 
     def purge(self, now: float) -> None:
         """Forget some of the keys that have expired; called again and again."""
-        self._write(
+        self.write(
             "DELETE FROM keys WHERE (caller, key) IN "
             "(SELECT caller, key FROM keys WHERE expires < ? ORDER BY expires LIMIT ?)",
             int(now), _PURGED_AT_ONCE,
         )  # fmt: skip
+
+    async def committed(self) -> None:
+        """Return when everything that was asked for so far is committed: it survives the process.
+
+        Raises:
+            OutboxFailedError: it is not.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell(failure: OutboxFailedError | None) -> None:
+            if done.done():
+                return
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
+
+        self.after_commit(tell)
+        await done
 
     async def synced(self) -> None:
         """Return when everything that is committed by now survives the machine.
@@ -206,6 +228,17 @@ class OutboxFile:
                 raise OutboxFailedError(detail) from error
 
     # --- reading
+
+    def read(self, statement: str, *values: Any) -> list[Row]:
+        """Return the rows of a table beside the outbox's.
+
+        Raises:
+            OutboxFailedError: they cannot be read.
+        """
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutboxFailedError(f"{self._path}: {error}") from error
 
     def page(self, after: int, most: int) -> list[Stored]:
         """Return messages in their order, those after a number."""

@@ -24,22 +24,15 @@ from liveconnect.gateway.adapters.pause import pause
 from liveconnect.gateway.adapters.session import (
     ACK_SECONDS,
     ConnectError,
-    HearError,
     Orphaned,
     Session,
 )
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import LinkDownError, Receipt
-from liveconnect.gateway.replies import Heard
 
 _STEADY_SECONDS: Final = 5.0
 """A session that lived so long was no failure."""
 _RENEWAL_POLL_SECONDS: Final = 5.0
-_HEAR_AGAIN_SECONDS: Final = 5.0
-SETTLE_SECONDS: Final = 1.0
-"""Until every node of the cluster knows a new subscription, about: brokers tell each other."""
-OVERLAP_SECONDS: Final = 5.0
-"""How long an old session hears answers beside the new one."""
 _MAX_CLIENT_ID: Final = 80
 """Leaves room for the number; VerneMQ takes 100 characters."""
 
@@ -62,8 +55,6 @@ class LinkOptions(msgspec.Struct, frozen=True):
     """Host name that resolves to every ready node of the pool; empty if there is none such."""
     turn: int = 0
     """Which of the nodes is ours: the pod's number."""
-    replies: str = ""
-    """Filter of devices' answers to this pod; empty if there are none."""
 
 
 class PahoLink:
@@ -74,11 +65,6 @@ class PahoLink:
         self.orphaned: Orphaned | None = None
         """Offered what is not acknowledged when its connection ends."""
         self._failures = 0
-        self.heard: Heard | None = None
-        """Takes devices' answers."""
-        self._settled_at = 0.0
-        """From when on answers arrive, in the time of `time.monotonic`."""
-        self._deafness = "not subscribed yet"
         self.was_up = False
         """Whether there ever was a connection."""
         self._session: Session | None = None
@@ -106,17 +92,6 @@ class PahoLink:
         if self._session is not None and self._session.alive:
             return None
         return f"no connection to the publisher pool: {self._fault}"
-
-    def why_deaf(self) -> str | None:
-        """Return why devices' answers would not arrive now; None if they would."""
-        session = self._session
-        if session is None or not session.alive:
-            return self.why_down()
-        if not session.hears:
-            return f"answers cannot be received: {self._deafness}"
-        if time.monotonic() < self._settled_at:
-            return "answers cannot be received yet: the brokers learn of the subscription"
-        return None
 
     def waiting(self) -> int:
         """Return how many messages wait for their acknowledgement."""
@@ -154,38 +129,19 @@ class PahoLink:
         """Return the next session when it is connected, None when this one ended before."""
         while not session.ended.done():
             pause = max(credential.renew_at - time.time(), _RENEWAL_POLL_SECONDS)
-            if self.options.replies and not session.hears:
-                await self._hear(session, time.monotonic() + SETTLE_SECONDS)
-                pause = pause if session.hears else _HEAR_AGAIN_SECONDS
             await asyncio.wait([session.ended], timeout=min(pause, 3600.0))
             if session.ended.done():
                 break
             fresh = self._fresh_credential(credential)
             made = None if fresh is None else await self._connect(fresh)
             if made is not None:
-                await self._take_over(session, made[0])
+                _log.info("session replaced before its token expires")
+                self._retire(session)
                 return made
         self._session = None
         self._fault = session.ended.result()
         _log.warning("disconnected from the publisher pool", reason=self._fault)
         return None
-
-    async def _take_over(self, old: Session, new: Session) -> None:
-        """Let a new session hear before the old one ends; both do for a while."""
-        if old.hears:
-            await self._hear(new, self._settled_at)
-        _log.info("session replaced before its token expires")
-        self._retire(old, OVERLAP_SECONDS if new.hears else 0.0)
-
-    async def _hear(self, session: Session, settled_at: float) -> None:
-        try:
-            await session.hear(self.options.replies)
-        except HearError as error:
-            self._deafness = str(error)
-            _log.warning("devices' answers cannot be received", reason=self._deafness)
-        else:
-            self._settled_at = settled_at
-            _log.info("devices' answers can be received", filter=self.options.replies)
 
     def _fresh_credential(self, used: Credential) -> Credential | None:
         if time.time() < used.renew_at:
@@ -202,7 +158,7 @@ class PahoLink:
             self._note_failure("own token cannot be read")
             return None
         client_id = f"{self._prefix}-{next(self._numbers)}"
-        session = Session(client_id, options.window, self.orphaned, self.heard)
+        session = Session(client_id, options.window, self.orphaned)
         try:
             address = await node_address(options.nodes, options.host, options.turn + self._failures)
             await session.connect(
@@ -222,7 +178,7 @@ class PahoLink:
         self._fault = reason
         _log.warning("cannot connect to the publisher pool", reason=reason)
 
-    def _retire(self, session: Session, linger: float = 0.0) -> None:
-        task = asyncio.get_running_loop().create_task(session.retire(ACK_SECONDS, linger))
+    def _retire(self, session: Session) -> None:
+        task = asyncio.get_running_loop().create_task(session.retire(ACK_SECONDS))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)

@@ -18,14 +18,12 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from liveconnect.api.operands import ClientTls
 from liveconnect.common.logs import Redacted, get_logger
 from liveconnect.gateway.adapters.brokerlimits import BrokerLimits
 from liveconnect.gateway.adapters.client import Client
 from liveconnect.gateway.adapters.clienttls import tls_context
-from liveconnect.gateway.adapters.mqttproperties import reply_of
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
     AckTimeoutError,
@@ -36,7 +34,6 @@ from liveconnect.gateway.publishing import (
     RefusedError,
     ShareError,
 )
-from liveconnect.gateway.replies import Heard
 
 KEEPALIVE_SECONDS: Final = 30
 CONNECT_SECONDS: Final = 5.0
@@ -54,10 +51,6 @@ _log = get_logger(__name__)
 
 class ConnectError(Exception):
     """There is no connection; the message says why."""
-
-
-class HearError(Exception):
-    """Answers do not arrive; the message says why."""
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -95,6 +88,9 @@ def _why(error: OSError) -> str:
 
 class Connection:
     """The connection itself. Everything happens on the event loop; paho runs no thread."""
+
+    keepalive: int = KEEPALIVE_SECONDS
+    """Seconds of silence after which each side asks whether the other is there."""
 
     def __init__(self, client_id: str) -> None:
         """Prepare a connection.
@@ -163,7 +159,7 @@ class Connection:
                 self._client.connect(
                     host,
                     port,
-                    KEEPALIVE_SECONDS,
+                    self.keepalive,
                     clean_start=not session_seconds,
                     properties=properties,
                 )
@@ -251,14 +247,13 @@ class Connection:
 
 
 class Session(Connection):
-    """A connection for messages whose callers wait, and for devices' answers."""
+    """A connection for messages whose callers wait."""
 
     def __init__(
         self,
         client_id: str,
         window: int,
         orphaned: Orphaned | None = None,
-        heard: Heard | None = None,
     ) -> None:
         """Prepare a session.
 
@@ -266,16 +261,8 @@ class Session(Connection):
             client_id: nobody else's.
             window: messages that may wait for their acknowledgement.
             orphaned: is offered what is not acknowledged at the end; nobody if None.
-            heard: takes what arrives on the topics of answers.
         """
         super().__init__(client_id)
-        self.hears = False
-        """Whether answers arrive."""
-        self._heard = heard
-        self._subscribed: asyncio.Future[str | None] | None = None
-        """Done with why the broker refuses; with None if it does not."""
-        self._client.on_message = self._on_message
-        self._client.on_subscribe = self._on_subscribe
         self._window = window
         self._orphaned = orphaned
         self._waiting: dict[int, Waiting] = {}
@@ -287,50 +274,16 @@ class Session(Connection):
         """What all messages of QoS 0 that were sent have come to."""
         self._sent.set_result(Receipt.SENT)
 
-    async def hear(self, topic_filter: str) -> None:
-        """Subscribe to answers.
-
-        Raises:
-            HearError: the broker refuses, or does not say.
-        """
-        subscribed = self._subscribed = self._loop.create_future()
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-        self._client.subscribe(topic_filter, options=options)
-        await asyncio.wait(
-            (subscribed, self.ended), timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
-        if not subscribed.done():
-            raise HearError("the broker does not answer the subscription")
-        if (refusal := subscribed.result()) is not None:
-            raise HearError(f"refused: {refusal}")
-        self.hears = True
-
-    async def retire(self, within: float, linger: float = 0.0) -> None:
+    async def retire(self, within: float) -> None:
         """Wait for what waits, then disconnect.
 
         Args:
             within: seconds to wait for acknowledgements at most.
-            linger: seconds to go on hearing answers at least.
         """
-        if linger and self.hears:
-            await asyncio.wait([self.ended], timeout=linger)
         outstanding = [one.done for one in (*self._waiting.values(), *self._queued)]
         if outstanding:
             await asyncio.wait(outstanding, timeout=within)
         self.disconnect()
-
-    def _on_subscribe(
-        self, _c: mqtt.Client, _u: Any, _m: int, codes: list[ReasonCode], _p: Properties | None
-    ) -> None:
-        subscribed = self._subscribed
-        if subscribed is None or subscribed.done():
-            return
-        refused = next((code for code in codes if code.is_failure), None)
-        subscribed.set_result(None if refused is None else refused.getName())
-
-    def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
-        if self._heard is not None:
-            self._heard(reply_of(message))
 
     @property
     def waiting(self) -> int:

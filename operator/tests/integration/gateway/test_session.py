@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
 from liveconnect.common.logs import Redacted
-from liveconnect.gateway.adapters import credential, paho
-from liveconnect.gateway.adapters.paho import LinkOptions, PahoLink
-from liveconnect.gateway.adapters.session import ConnectError, HearError, Session
+from liveconnect.gateway.adapters.session import ConnectError, Session
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import (
     BusyError,
@@ -22,12 +19,10 @@ from liveconnect.gateway.publishing import (
     RefusedError,
     ShareError,
 )
-from liveconnect.gateway.replies import Reply
 from tests.integration.gateway.scripted import (
     DISCONNECT,
     PUBLISH,
     PUBREL,
-    SUBSCRIBE,
     ScriptedBroker,
     packet_id,
 )
@@ -265,94 +260,3 @@ async def test_a_greedy_caller_leaves_others_their_share() -> None:
         session.publish(message(), "polite")
         with pytest.raises(BusyError):
             session.publish(message(), "somebody else")
-
-
-# --- devices' answers
-
-FILTER = "clients/+/replies/0/+"
-ANSWER = b"clients/p/replies/0/1"
-
-
-def suback(packet: bytes, code: bytes = b"\x01") -> bytes:
-    if packet[0] >> 4 != SUBSCRIBE:
-        return qos1(packet) if packet[0] >> 4 == PUBLISH else b""
-    return b"\x90\x04" + packet[2:4] + b"\x00" + code
-
-
-async def test_hears_answers_and_acknowledges_them() -> None:
-    heard: list[Reply] = []
-    broker = ScriptedBroker(answer=suback)
-    async with broker.running():
-        session = Session("test", WINDOW, heard=heard.append)
-        await session.connect("127.0.0.1", broker.port, TOKEN)
-        await session.hear(FILTER)
-        (subscribe,) = (packet for packet in broker.packets if packet[0] >> 4 == SUBSCRIBE)
-        assert FILTER.encode() in subscribe
-        assert subscribe[-1] == 0x21  # QoS 1, retained messages are not sent
-        body = len(ANSWER).to_bytes(2, "big") + ANSWER + b"\x00\x07" + b"\x05\x09\x00\x02ab" + b"hi"
-        broker.say(bytes([0x32, len(body)]) + body)
-        await seen(lambda: bool(heard))
-        assert heard == [Reply(ANSWER.decode(), b"hi", correlation=b"ab")]
-        await seen(lambda: any(packet[:4] == b"\x40\x02\x00\x07" for packet in broker.packets))
-        await session.retire(0.1)
-
-
-@pytest.mark.parametrize("code", [b"\x80", b"\x87", b"\xa2"])
-async def test_who_may_not_hear_can_publish(code: bytes) -> None:
-    """As with an auth service that does not know of requests yet."""
-    broker = ScriptedBroker(answer=lambda packet: suback(packet, code))
-    async with connected(broker) as session:
-        with pytest.raises(HearError, match="refused"):
-            await session.hear(FILTER)
-        assert not session.hears
-        await asyncio.wait_for(session.publish(message()), 5)
-
-
-async def test_link_says_why_it_is_deaf_and_subscribes_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(paho, "_HEAR_AGAIN_SECONDS", 0.05)
-    (tmp_path / "token").write_text("own-token")
-    refusing = True
-    broker = ScriptedBroker(answer=lambda p: suback(p, b"\x87" if refusing else b"\x01"))
-    async with broker.running():
-        link = PahoLink(
-            LinkOptions("127.0.0.1", broker.port, tmp_path / "token", "pod", 9, replies=FILTER)
-        )
-        task = asyncio.create_task(link.run())
-        await seen(lambda: "refused: Not authorized" in (link.why_deaf() or ""))
-        assert link.why_down() is None
-        await asyncio.wait_for(link.publish(message(), "shop"), 5)
-        refusing = False
-        await seen(lambda: "learn of the subscription" in (link.why_deaf() or ""))
-        await seen(lambda: link.why_deaf() is None)
-        task.cancel()
-        await asyncio.wait([task])
-
-
-async def test_replaced_session_hears_until_the_new_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There is no moment in which answers could not be received."""
-    monkeypatch.setattr(paho, "_RENEWAL_POLL_SECONDS", 0.02)
-    monkeypatch.setattr(paho, "OVERLAP_SECONDS", 0.3)
-    monkeypatch.setattr(paho, "SETTLE_SECONDS", 0.0)
-    (tmp_path / "token").write_text("first")
-    monkeypatch.setattr(credential, "_renew_at", lambda _token: 0.0)
-    broker = ScriptedBroker(answer=suback)
-    async with broker.running():
-        link = PahoLink(
-            LinkOptions("127.0.0.1", broker.port, tmp_path / "token", "pod", 9, replies=FILTER)
-        )
-        task = asyncio.create_task(link.run())
-        await seen(lambda: link.why_deaf() is None)
-        (tmp_path / "token").write_text("second")
-        while broker.kinds().count(SUBSCRIBE) < 2:
-            assert link.why_deaf() is None
-            await asyncio.sleep(0)
-        assert DISCONNECT not in broker.kinds()
-        assert link.why_deaf() is None
-        await seen(lambda: DISCONNECT in broker.kinds())
-        assert link.why_deaf() is None
-        task.cancel()
-        await asyncio.wait([task])
