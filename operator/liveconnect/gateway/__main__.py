@@ -84,9 +84,9 @@ def make_outbox(link: PahoLink, file: OutboxFile) -> OutboxLink:
     return outbox
 
 
-def make_requests(config: GatewayConfig, file: OutboxFile) -> Requests | None:
+def make_requests(config: GatewayConfig, journal: RequestFile) -> Requests | None:
     """Return the requests that wait, with those of an earlier process; None if they are off."""
-    options, journal = config.requests, RequestFile(file)
+    options = config.requests
     if options is None:
         journal.clear()
         return None
@@ -100,13 +100,13 @@ def make_requests(config: GatewayConfig, file: OutboxFile) -> Requests | None:
 
 
 def make_hearing(
-    options: RequestOptions, link: PahoLink, file: OutboxFile, requests: Requests
+    options: RequestOptions, link: PahoLink, journal: RequestFile, requests: Requests
 ) -> ReplyLink:
     """Return what hears the answers to them."""
     hearing = ReplyLink(
         link.options,
         ReplyTopics(options.reply_topic).filter(requests.pod),
-        file,
+        journal,
         lambda reply: metrics.heard(requests.hear(reply, time.time())),
     )
     metrics.HEARING.set_function(lambda: float((link.why_down() or hearing.why_deaf()) is None))
@@ -188,10 +188,11 @@ async def serve(config: GatewayConfig, settings: ServiceSettings) -> None:
         watch = make_watch(config, peers, quotas)
         admission = Admission(permissions, quotas, presence)
         reader = Reader(limits, topics)
-        requests = make_requests(config, file)
+        journal = RequestFile(file)
+        requests = make_requests(config, journal)
         asking = hearing = None
         if config.requests is not None and requests is not None:
-            hearing = make_hearing(config.requests, link, file, requests)
+            hearing = make_hearing(config.requests, link, journal, requests)
             asking = Asking(
                 config.requests, limits.topic_levels, reader, admission, dispatch, link, hearing,
                 requests, file, peers,

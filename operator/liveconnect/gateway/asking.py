@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -196,7 +196,7 @@ class Asking:
     async def _conclude(self, asked: Asked, preference: Preference, until: float) -> Response:
         await self._published(asked)
         if not asked.done.done() and (left := until - self._clock()) > 0:
-            await self._wait(left, asked.done)
+            await asyncio.wait([asked.done], timeout=left)
         if asked.answer is not None:
             return _json(self._view(asked))
         if self._requests.closed and not (preference.later and _is_published(asked)):
@@ -212,11 +212,6 @@ class Asking:
             return _json(self._view(asked), 202, headers)
         raise await self._unanswered(asked)
 
-    async def _wait(self, seconds: float, *events: asyncio.Future[Any]) -> None:
-        """Return at the first event, in time, or when this process ends."""
-        awaited = (*events, self._requests.closing)
-        await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-
     async def _promise(self) -> None:
         """Return when what is written down survives the machine."""
         try:
@@ -231,7 +226,8 @@ class Asking:
         if publishing is None:
             return
         left = max(asked.expires - self._clock(), 0)
-        await self._wait(left, asked.done, publishing)
+        waited = (asked.done, publishing)
+        await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if asked.answer is not None or not publishing.done():
             return
         error = publishing.exception()
@@ -276,7 +272,7 @@ class Asking:
         return _json(self._view(found), headers={"Retry-After": "1"} if pending else {})
 
     def _is_pending(self, asked: Asked) -> bool:
-        return not asked.done.done() and asked.expires > self._clock()
+        return self._requests.awaits(asked) and asked.expires > self._clock()
 
     def _view(self, asked: Asked) -> RequestStatus:
         status = "pending" if self._is_pending(asked) else "expired"

@@ -56,7 +56,7 @@ class Asked(msgspec.Struct, eq=False):
     kept: bool
     """Whether somebody may come back for the answer: then it is written down."""
     done: asyncio.Future[None]
-    """Done when there is an answer, or there will be none."""
+    """Done when nobody need wait longer: answered, expired, forgotten, or the process ends."""
     publishing: asyncio.Future[Receipt] | None = None
     acknowledged: bool = False
     """Whether a broker has said that it has the request."""
@@ -97,8 +97,8 @@ class Requests:
             journal: where it is written down what somebody may come back for.
         """
         self.pod = pod
-        self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when this process ends. What is written down still waits: for the next one."""
+        self.closed = False
+        """Whether this process ends. What is written down still waits: for the next one."""
         self._journal = journal
         self._topics = topics
         self._most = most
@@ -108,11 +108,6 @@ class Requests:
         self._finished: dict[str, Asked] = {}
         """In the order in which they finished."""
         self._finished_bytes = 0
-
-    @property
-    def closed(self) -> bool:
-        """Whether this process ends."""
-        return self.closing.done()
 
     @property
     def waiting(self) -> int:
@@ -200,6 +195,10 @@ class Requests:
         """Return a request that is remembered."""
         return self._waiting.get(token) or self._finished.get(token)
 
+    def awaits(self, asked: Asked) -> bool:
+        """Return whether its answer would be taken, if it came in time."""
+        return self._waiting.get(asked.request.token) is asked
+
     def hear(self, reply: Reply, now: float) -> Heard:
         """Take an answer, or drop it; returns what became of it."""
         read = self._topics.read(reply.topic)
@@ -226,7 +225,7 @@ class Requests:
             fault = Heard.CORRELATION
         elif asked.answer is not None:
             fault = Heard.DUPLICATE
-        elif asked.done.done() or asked.expires <= now:
+        elif asked.expires <= now or not self.awaits(asked):
             fault = Heard.LATE
         elif len(reply.payload) > self._longest:
             fault = Heard.SIZE
@@ -234,13 +233,13 @@ class Requests:
 
     def expire(self, asked: Asked, now: float) -> None:
         """Wait for an answer no longer."""
-        if self._waiting.get(asked.request.token) is asked:
+        if self.awaits(asked):
             self._finish(asked, now)
 
     def forget(self, asked: Asked, outcome: str = "abandoned") -> None:
         """Remember a request no longer; its answer is dropped."""
         token = asked.request.token
-        if self._waiting.get(token) is asked:
+        if self.awaits(asked):
             metrics.request_ended(outcome)
             self._stop_waiting(asked)
             self._unwrite(asked)
@@ -264,8 +263,10 @@ class Requests:
 
     def close(self) -> None:
         """Let nobody wait any longer: this process ends."""
-        if not self.closing.done():
-            self.closing.set_result(None)
+        self.closed = True
+        for asked in self._waiting.values():
+            if not asked.done.done():
+                asked.done.set_result(None)
 
     @property
     def _crowded(self) -> bool:

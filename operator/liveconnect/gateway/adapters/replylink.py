@@ -14,10 +14,10 @@ from typing import Final
 from liveconnect.common.logs import get_logger
 from liveconnect.gateway.adapters.credential import Credential, read_credential
 from liveconnect.gateway.adapters.nodes import node_address
-from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.adapters.paho import LinkOptions
 from liveconnect.gateway.adapters.pause import pause
 from liveconnect.gateway.adapters.replysession import HearError, ReplySession
+from liveconnect.gateway.adapters.requestfile import RequestFile
 from liveconnect.gateway.adapters.session import ConnectError
 from liveconnect.gateway.messages.question import LONGEST_TIMEOUT
 from liveconnect.gateway.replies import Heard
@@ -37,23 +37,22 @@ class ReplyLink:
     """Keeps the session; implements `publishing.Hearing`."""
 
     def __init__(
-        self, options: LinkOptions, topic_filter: str, file: OutboxFile, heard: Heard
+        self, options: LinkOptions, topic_filter: str, journal: RequestFile, heard: Heard
     ) -> None:
         """Make it.
 
         Args:
             options: where the brokers are, and who we are.
             topic_filter: of the answers to this pod.
-            file: where what is heard is written down.
+            journal: where what is heard is written down.
             heard: takes answers.
         """
         self._options = options
         self._filter = topic_filter
-        self._file = file
+        self._journal = journal
         self._heard = heard
-        # Another filter is another session: the old one's subscription ends with it, unused.
-        self._client_id = file.fact(
-            f"client-id of {topic_filter}", f"{options.name[:60]}-replies-{secrets.token_hex(4)}"
+        self._client_id = journal.client_id(
+            topic_filter, f"{options.name[:60]}-replies-{secrets.token_hex(4)}"
         )
         self._session: ReplySession | None = None
         self._address = ""
@@ -116,7 +115,7 @@ class ReplyLink:
     async def _connect(self, credential: Credential) -> bool:
         """Connect, taking the session over from the connection that has it."""
         options, old = self._options, self._session
-        session = ReplySession(self._client_id, self._heard, self._file)
+        session = ReplySession(self._client_id, self._heard, self._journal.settled)
         self._replacing = old is not None and self.why_deaf() is None
         try:
             address = await node_address(options.nodes, options.host, options.turn + self._failures)

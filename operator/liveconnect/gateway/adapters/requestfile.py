@@ -27,6 +27,16 @@ class RequestFile:
 
     def __init__(self, file: OutboxFile) -> None:
         self._file = file
+        self._answers = 0
+        """How many were noted; and how many of them, the first ones, survive the machine:"""
+        self._settled = 0
+
+    def client_id(self, topic_filter: str, otherwise: str) -> str:
+        """Return the client id that hears the answers on a filter; from now on this, if none did.
+
+        Another filter is another session: the old one's subscription ends with it, unused.
+        """
+        return self._file.fact(f"client-id of {topic_filter}", otherwise)
 
     def load(self, now: float) -> list[Remembered]:
         """Return what an earlier process wrote down; what cannot be read is deleted.
@@ -64,6 +74,7 @@ class RequestFile:
 
     def answer(self, token: str, reply: Reply, now: float) -> None:
         """Note the answer."""
+        self._answers += 1
         self._file.write(
             "UPDATE requests SET finished = ?, answer = ? WHERE token = ?",
             now, encode_reply(reply), token,
@@ -72,3 +83,15 @@ class RequestFile:
     def remove(self, token: str) -> None:
         """Forget the request."""
         self._file.write("DELETE FROM requests WHERE token = ?", token)
+
+    async def settled(self) -> None:
+        """Return when the answers that were noted so far survive the machine.
+
+        Raises:
+            OutboxFailedError: they do not.
+        """
+        noted = self._answers
+        await self._file.committed()
+        if self._settled < noted:
+            await self._file.synced()
+            self._settled = max(self._settled, noted)

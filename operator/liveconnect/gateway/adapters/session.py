@@ -109,14 +109,13 @@ class Connection:
         self._limits = BrokerLimits()
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._client = self._make_client()
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._stream = self._client.stream
         self._ticker: asyncio.TimerHandle | None = None
 
     def _make_client(self) -> Client:
-        client = Client(self.client_id, self)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        return client
+        return Client(self.client_id, self)
 
     async def connect(
         self,

@@ -176,8 +176,9 @@ async def test_end_of_the_process_tells_who_waits_and_keeps_what_is_written_down
     asked = begin(requests)
     requests.close()
     requests.close()
-    assert requests.closing.done()
-    assert not asked.done.done()
+    assert requests.closed
+    assert asked.done.done()
+    assert requests.awaits(asked)
     assert requests.hear(reply(asked), NOW) is Heard.TAKEN
     assert notebook.rows[asked.request.token].answer == reply(asked)
     with pytest.raises(BusyError):
