@@ -162,3 +162,36 @@ def test_device_that_is_away_is_told_of(asking: list[Support]) -> None:
     assert (answer["acknowledged"], answer["presence"]["state"]) == (True, "unknown")
     status, _ = asking[0].ask("never-seen", "?", delivery="online-only")
     assert status == 409
+
+
+def test_answer_that_comes_while_the_pod_is_away(
+    cluster: Cluster, issuer: Issuer, asking: list[Support]
+) -> None:
+    """The pod that asked is killed; whoever got 202 finds the answer afterwards, at both pods."""
+    client_id = f"slow-{uuid.uuid4().hex[:6]}"
+    phone = Phone(client_id, issuer.token(client_id, "4711"))
+    later = {"Prefer": "respond-async"}
+    with PortForward(cluster, NAME, f"pod/{NAME}-subscriber-1", 1883) as way:
+        assert phone.connect(way.address) == 0
+        assert phone.subscribe(f"clients/{client_id}/requests/+/+", 1) == 1
+
+        def asked() -> Any:
+            status, answer = asking[0].ask(client_id, "log", timeoutSeconds=600, headers=later)
+            assert status in {202, 503}, answer  # 503 until answers can be received
+            return answer if status == 202 else None
+
+        url = f"/v1/requests/{eventually(asked, within=30)['id']}"
+        (request,) = eventually(lambda: phone.messages, within=10)
+        cluster.delete("pod", f"{NAME}-gateway-0", NAME, ["--grace-period=0", "--force"])
+        eventually(lambda: asking[1].call("GET", url)[0] == 503, within=30, every=0.05)
+        phone.publish(request.topic.replace("/requests/", "/replies/"), "a long log")
+        phone.disconnect()
+    for at in reversed(asking):
+
+        def answered(at: Support = at) -> Any:
+            status, found = at.call("GET", url)
+            assert status in {200, 503}, found
+            return found if found["status"] == "answered" else None
+
+        found = eventually(answered, within=90)
+        assert (found["answer"], found["acknowledged"]) == ({"payload": "a long log"}, True)

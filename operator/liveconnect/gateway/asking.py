@@ -217,8 +217,9 @@ class Asking:
         try:
             await self._file.synced()
         except OutboxFailedError as error:
-            error.sent = True
-            raise answers.of_publish_error(error) from None
+            failure = OutboxFailedError(str(error))  # the other is of all who wait for the disk
+            failure.sent = True
+            raise answers.of_publish_error(failure) from None
 
     async def _published(self, asked: Asked) -> None:
         """Return when a broker has the request, the answer is there, or neither came in time."""
