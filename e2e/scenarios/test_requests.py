@@ -43,6 +43,17 @@ class AnsweringPhone(Phone):
         client.publish(topic, answer, 1, properties=properties)
 
 
+class OddPhone(Phone):
+    """Can publish what the gateway cannot read, though MQTT allows it."""
+
+    def publish_oddly(self, topic: str) -> None:
+        """Publish with a user property that paho refuses to read."""
+        assert self._client is not None
+        properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho
+        properties.UserProperty = ("odd", "\ufeff")
+        self._client.publish(topic, "?", 1, properties=properties).wait_for_publish(10)
+
+
 class Support:
     """The backend, at one of the gateway's pods."""
 
@@ -167,9 +178,12 @@ def test_device_that_is_away_is_told_of(asking: list[Support]) -> None:
 def test_answer_that_comes_while_the_pod_is_away(
     cluster: Cluster, issuer: Issuer, asking: list[Support]
 ) -> None:
-    """The pod that asked is killed; whoever got 202 finds the answer afterwards, at both pods."""
+    """The pod that asked is killed; whoever got 202 finds the answer afterwards, at both pods.
+
+    What cannot be read comes before it, and holds nothing up.
+    """
     client_id = f"slow-{uuid.uuid4().hex[:6]}"
-    phone = Phone(client_id, issuer.token(client_id, "4711"))
+    phone = OddPhone(client_id, issuer.token(client_id, "4711"))
     later = {"Prefer": "respond-async"}
     with PortForward(cluster, NAME, f"pod/{NAME}-subscriber-1", 1883) as way:
         assert phone.connect(way.address) == 0
@@ -184,7 +198,9 @@ def test_answer_that_comes_while_the_pod_is_away(
         (request,) = eventually(lambda: phone.messages, within=10)
         cluster.delete("pod", f"{NAME}-gateway-0", NAME, ["--grace-period=0", "--force"])
         eventually(lambda: asking[1].call("GET", url)[0] == 503, within=30, every=0.05)
-        phone.publish(request.topic.replace("/requests/", "/replies/"), "a long log")
+        topic = request.topic.replace("/requests/", "/replies/")
+        phone.publish_oddly(topic)
+        phone.publish(topic, "a long log")
         phone.disconnect()
     for at in reversed(asking):
 
