@@ -59,6 +59,7 @@ func New(conf *config.Config, node *cluster.Node, data string, log *slog.Logger)
 	capabilities := mqtt.NewDefaultServerCapabilities()
 	capabilities.MaximumInflight = 65000
 	capabilities.Compatibilities.ObscureNotAuthorized = false
+	capabilities.Compatibilities.NoInheritedPropertiesOnAck = true // VerneMQ sends no properties of a message back
 	b.server = mqtt.New(&mqtt.Options{Capabilities: capabilities, Logger: quiet, InlineClient: true, SysTopicResendInterval: 3600})
 	if err := b.server.AddHook(&events{broker: b}, nil); err != nil {
 		return nil, err
