@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml 2>
 # What the product image needs; the client of backends is in their images.
 IMAGE_EXTRAS := controller webhook gateway cli
 # Workers of `make test`: alone, tests wait for processes and pods half of their time.
-WORKERS ?= 2
+WORKERS ?= 4
 BROKER_IMAGE ?=
 export BROKER_IMAGE
 

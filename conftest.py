@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from hack import lanes
 
+_NICENESS = 10
+
 
 class LaneScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """A worker does a lane at a time, in order."""
+    """A worker does a lane at a time, in order; patient ones leave the scenarios to others."""
 
     def _split_scope(self, nodeid: str) -> str:
         return lanes.lane(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if _is_patient(node.workerinput):
+            own = next((lane for lane in self.workqueue if not lanes.in_pods(lane)), None)
+            if own is None:
+                node.shutdown()
+                return
+            self.workqueue.move_to_end(own, last=False)
+        super()._assign_work_unit(node)
+
+
+def _is_patient(worker: dict[str, Any]) -> bool:
+    """It is none of the first two, which may work in pods: those of more would not be in time."""
+    return worker["workerid"] not in {"gw0", "gw1"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Patient workers take what the others leave of the processors."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None or not _is_patient(worker):
+        return
+    # With autogroups (sched(7)) niceness counts among the processes of a session only.
+    os.setsid()
+    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LaneScheduling:

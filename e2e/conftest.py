@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -50,8 +51,31 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         print(f"no cluster for the scenarios: {error}", file=sys.stderr)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Which scenarios the workers have before them."""
+    node.config.stash[_LEFT] = {i for i in ids if i.startswith("e2e/scenarios/")}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take the cluster down after the last of them: at rest it takes a third of a processor."""
+    node = getattr(report, "node", None)
+    if node is None or report.when != "teardown":
+        return
+    left: set[str] = node.config.stash.get(_LEFT, set())
+    if report.nodeid not in left:
+        return
+    left.remove(report.nodeid)
+    if not left:
+        # Tests go on meanwhile.
+        end = threading.Thread(target=node.config.stash[_SHARED].close)
+        node.config.stash[_SHARED] = stack = contextlib.ExitStack()
+        stack.callback(end.join)
+        end.start()
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Take it down after them."""
+    """Take it down now if it is still there, or wait until it is."""
     session.config.stash.setdefault(_SHARED, contextlib.ExitStack()).close()
 
 
@@ -60,6 +84,7 @@ def _is_a_worker(config: pytest.Config) -> bool:
 
 
 _SHARED: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+_LEFT: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -137,7 +162,7 @@ def toxiproxy(request: pytest.FixtureRequest) -> Path:
         return bringup.toxiproxy()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A Kubernetes cluster of ours with the operator in it."""
     # Building Kubernetes takes minutes: its progress is shown, not captured.
@@ -160,7 +185,7 @@ def issuer() -> Issuer:
     return bringup.issuer()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def quickstart(cluster: Cluster, issuer: Issuer) -> Manifest:
     """The quickstart object, ready; every worker but the first has one of another name."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", _FIRST_WORKER)
@@ -170,7 +195,7 @@ def quickstart(cluster: Cluster, issuer: Issuer) -> Manifest:
     return body
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def small(cluster: Cluster, issuer: Issuer) -> Iterator[Manifest]:
     """The smallest object, ready, with an autoscaled subscriber pool."""
     name, namespace = _SMALL

@@ -27,6 +27,7 @@ _LANES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("objects of their own", ("e2e/scenarios/",)),
+    ("wrong objects", ("operator/tests/integration/controller/test_bad_input.py",)),
     ("operator and API server", ("operator/tests/integration/controller/",)),
     ("chart and CRD", ("operator/tests/integration/crd/", "operator/tests/integration/chart/")),
     (
@@ -50,6 +51,12 @@ def lane(node_id: str) -> str:
     path = node_id.partition("::")[0]
     named = (name for name, beginnings in _LANES if path.startswith(beginnings))
     return next(named, path)
+
+
+def in_pods(lane: str) -> bool:
+    """Whether its tests need the Kubernetes whose pods are processes."""
+    beginnings = dict(_LANES).get(lane, (lane,))
+    return beginnings[0].startswith("e2e/scenarios/")
 
 
 def rank(node_id: str) -> int:

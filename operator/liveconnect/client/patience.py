@@ -20,8 +20,8 @@ class Patience:
     The pause is random up to a bound that doubles (full jitter), after what `Retry-After` says.
     """
 
-    tries: int = 6
-    """All together, the first included."""
+    tries: int = 12
+    """All together, the first included: more than a gateway needs to start again."""
     within_seconds: float = 30.0
     """No pause ends later than this after the first try; what asks for more fails at once."""
     first_seconds: float = 0.2

@@ -63,7 +63,8 @@ def yaml_text(value: Any) -> str:
 
     JSON writes characters beyond the basic plane as two surrogates, YAML as one `\U` escape.
     """
-    return _PAIR.sub(_one_escape, json.dumps(value))
+    text = json.dumps(value)
+    return _PAIR.sub(_one_escape, text) if r"\ud" in text else text
 
 
 def _one_escape(pair: re.Match[str]) -> str:

@@ -39,7 +39,7 @@ def plane(tmp_path: Path) -> Iterator[ControlPlaneProvider]:
 
 
 def apply(plane: ControlPlaneProvider, body: dict[str, Any]) -> None:
-    plane.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(body))
+    plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
 
 
 def kubeconfig(plane: ControlPlaneProvider, path: Path) -> Path:

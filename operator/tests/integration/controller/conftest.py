@@ -18,6 +18,8 @@ from e2e.kit.cluster import Cluster
 from e2e.kit.eventually import eventually as poll
 from e2e.providers.binaries import binary
 from e2e.providers.control_plane import ControlPlaneProvider
+from tests.integration import planes
+from tests.integration.controller.nodes import ADDRESSES
 from tests.integration.controller.words import Words
 
 Eventually = Callable[..., Any]
@@ -81,11 +83,23 @@ class Operator:
             self._process = None
 
 
-@pytest.fixture(scope="session")
+control_plane = planes.of_package()
+
+
+@pytest.fixture(scope="package")
+def answering_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
+    """A control plane whose pods have addresses that a test can answer at."""
+    folder = tmp_path_factory.mktemp("answering") / "plane"
+    provider = ControlPlaneProvider("answering", folder, pod_addresses=ADDRESSES)
+    with planes.serving(provider):
+        yield provider
+
+
+@pytest.fixture(scope="package")
 def words(
     control_plane: ControlPlaneProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Words]:
-    """Every reason that is told in the session; in the end they are of the lists."""
+    """Every reason that is told here; in the end they are of the lists."""
     words = Words(control_plane, tmp_path_factory.mktemp("words"))
     words.start()
     yield words
@@ -93,11 +107,11 @@ def words(
     assert not words.unknown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operator_process(
     control_plane: ControlPlaneProvider, words: Words, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
-    """An operator that runs for the whole session."""
+    """An operator that runs all the time."""
     operator = Operator(control_plane, tmp_path_factory.mktemp("operator") / "log")
     operator.start()
     yield operator

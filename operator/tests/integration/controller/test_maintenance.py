@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from aiohttp import web
 
 from e2e.providers.control_plane import ControlPlaneProvider
 from e2e.providers.progress import StepError
-from tests.integration.conftest import serving
 from tests.integration.controller.conftest import Eventually, Kube, Operator
-from tests.integration.controller.nodes import ADDRESSES, Nodes
+from tests.integration.controller.nodes import Nodes
 from tests.integration.controller.test_reconcile import ready
 from tests.integration.controller.test_rolls import kube, restarts
 from tests.integration.controller.test_rotation import pods
@@ -60,21 +58,18 @@ class Unready(Nodes):
         await asyncio.to_thread(self._kube, *patch)
 
 
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
-    """A control plane with two Kubernetes nodes, whose pods a test can answer for."""
-    folder = tmp_path_factory.mktemp("maintenance") / "plane"
-    with serving(ControlPlaneProvider("upkeep", folder, pod_addresses=ADDRESSES)) as provider:
-        resources = {"cpu": "1k", "memory": "1Ti", "pods": "10k"}
-        machine = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": "kwok-1", "labels": {"kubernetes.io/hostname": "kwok-1"}},
-            "status": {"allocatable": resources, "capacity": resources},
-        }
-        provider.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(machine))
-        provider.kubectl("wait", "--for=condition=Ready", "node/kwok-1", "--timeout=30s")
-        yield provider
+@pytest.fixture(scope="module", autouse=True)
+def second_machine(answering_plane: ControlPlaneProvider) -> None:
+    """Two Kubernetes nodes: brokers of one can go to the other."""
+    resources = {"cpu": "1k", "memory": "1Ti", "pods": "10k"}
+    machine = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "kwok-1", "labels": {"kubernetes.io/hostname": "kwok-1"}},
+        "status": {"allocatable": resources, "capacity": resources},
+    }
+    answering_plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(machine))
+    answering_plane.kubectl("wait", "--for=condition=Ready", "node/kwok-1", "--timeout=30s")
 
 
 @pytest.fixture

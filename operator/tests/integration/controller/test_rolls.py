@@ -14,9 +14,8 @@ from uuid import uuid4
 import pytest
 
 from e2e.providers.control_plane import ControlPlaneProvider
-from tests.integration.conftest import serving
 from tests.integration.controller.conftest import Eventually, Kube, Operator
-from tests.integration.controller.nodes import ADDRESSES, Nodes
+from tests.integration.controller.nodes import Nodes
 from tests.integration.controller.test_reconcile import ready
 from tests.integration.controller.test_rotation import pods
 from tests.integration.controller.test_storage import with_storage
@@ -27,23 +26,15 @@ pytestmark = pytest.mark.integration
 _NODES = {"demo-publisher-0", "demo-subscriber-0", "demo-subscriber-1"}
 
 
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
-    """A control plane whose pods have addresses that a test can answer at."""
-    folder = tmp_path_factory.mktemp("rolls") / "plane"
-    with serving(ControlPlaneProvider("rolls", folder, pod_addresses=ADDRESSES)) as provider:
-        yield provider
-
-
 @pytest.fixture
-def kube(plane: ControlPlaneProvider, eventually: Eventually) -> Iterator[Kube]:
+def kube(answering_plane: ControlPlaneProvider, eventually: Eventually) -> Iterator[Kube]:
     """A namespace of the test's own."""
-    kube = Kube(plane, f"rolls-{uuid4().hex[:8]}")
-    plane.kubectl("create", "namespace", kube.namespace)
+    kube = Kube(answering_plane, f"rolls-{uuid4().hex[:8]}")
+    kube.plane.kubectl("create", "namespace", kube.namespace)
     eventually(lambda: kube("get", "lcc") is not None)  # the CRD is served
     yield kube
     # Their addresses go to the next test's pods.
-    plane.kubectl("delete", "namespace", kube.namespace, "--timeout=60s")
+    kube.plane.kubectl("delete", "namespace", kube.namespace, "--timeout=60s")
 
 
 @pytest.fixture

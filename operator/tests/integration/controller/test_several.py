@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from e2e.providers.control_plane import ControlPlaneProvider
-from tests.integration.conftest import serving
 from tests.integration.controller.conftest import Eventually, Kube, Operator
 from tests.integration.controller.test_reconcile import cluster
+from tests.integration.planes import serving
 
 pytestmark = pytest.mark.integration
 
@@ -20,10 +21,11 @@ Start = Callable[..., Operator]
 _LEASE = "operators"
 
 
-@pytest.fixture
-def plane(tmp_path: Path) -> Iterator[ControlPlaneProvider]:
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
     """A control plane in which no other operator acts."""
-    with serving(ControlPlaneProvider("several", tmp_path / "plane")) as provider:
+    folder = tmp_path_factory.mktemp("several") / "plane"
+    with serving(ControlPlaneProvider("several", folder)) as provider:
         yield provider
 
 
@@ -45,16 +47,20 @@ def start(plane: ControlPlaneProvider, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def shop(plane: ControlPlaneProvider, eventually: Eventually) -> Kube:
+def shop(plane: ControlPlaneProvider, eventually: Eventually) -> Iterator[Kube]:
     """A namespace for cluster objects."""
-    return namespace(plane, "shop", eventually)
+    with namespace(plane, "shop", eventually) as kube:
+        yield kube
 
 
-def namespace(plane: ControlPlaneProvider, name: str, eventually: Eventually) -> Kube:
+@contextmanager
+def namespace(plane: ControlPlaneProvider, name: str, eventually: Eventually) -> Iterator[Kube]:
+    """One that is gone afterwards: the next test's operators would act in it."""
     plane.kubectl("create", "namespace", name)
     kube = Kube(plane, name)
     eventually(lambda: kube("get", "lcc") is not None)  # the CRD is served
-    return kube
+    yield kube
+    plane.kubectl("delete", "namespace", name, "--timeout=60s")
 
 
 def holder(kube: Kube) -> str:
@@ -127,15 +133,15 @@ def test_operators_of_different_labels_leave_each_others_objects_alone(
 def test_operators_of_different_namespaces_leave_each_others_objects_alone(
     plane: ControlPlaneProvider, shop: Kube, start: Start, eventually: Eventually
 ) -> None:
-    chat = namespace(plane, "chat", eventually)
-    for name in ("shop", "chat"):
-        start(name, namespaces=name)
-    for kube in (shop, chat):
-        kube.apply(cluster(f"of-{kube.namespace}"))
-        eventually(partial(made, kube), within=90)
-    # With its own operator away, nobody repairs what the other one could see.
-    assert {*apps(shop)} == {"of-shop-auth"}
-    assert {*apps(chat)} == {"of-chat-auth"}
+    with namespace(plane, "chat", eventually) as chat:
+        for name in ("shop", "chat"):
+            start(name, namespaces=name)
+        for kube in (shop, chat):
+            kube.apply(cluster(f"of-{kube.namespace}"))
+            eventually(partial(made, kube), within=90)
+        # With its own operator away, nobody repairs what the other one could see.
+        assert {*apps(shop)} == {"of-shop-auth"}
+        assert {*apps(chat)} == {"of-chat-auth"}
 
 
 def test_at_rest_no_request_writes(shop: Kube, start: Start, eventually: Eventually) -> None:

@@ -10,8 +10,10 @@ import pytest
 from e2e.kit.cluster import Cluster, KubectlError
 from e2e.providers.binaries import binary
 from e2e.providers.control_plane import ControlPlaneProvider
+from tests.integration import planes
 
 NAMESPACE = "crd-tests"
+control_plane = planes.of_package()
 
 
 class ApiServer:

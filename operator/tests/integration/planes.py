@@ -1,9 +1,9 @@
-"""A control plane of our own for the whole session."""
+"""Control planes of our own."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,9 +27,13 @@ def serving(provider: ControlPlaneProvider) -> Iterator[ControlPlaneProvider]:
         provider.delete()
 
 
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
-    """An API server with our CRD in it; gone with the session, so no other can be meant."""
+def of_package() -> Callable[..., Iterator[ControlPlaneProvider]]:
+    """The fixture `control_plane` of a package; gone with its last test, so no other is meant."""
+    return pytest.fixture(scope="package", name="control_plane")(_control_plane)
+
+
+def _control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
+    """An API server with our CRD in it."""
     folder = tmp_path_factory.mktemp("control-plane")
     with serving(ControlPlaneProvider("integration", Path(folder))) as provider:
         yield provider

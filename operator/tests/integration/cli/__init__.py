@@ -1,1 +1,0 @@
-"""The command line as a plugin of kubectl."""
