@@ -12,6 +12,9 @@ from e2e.kit.eventually import eventually
 from e2e.providers.control_plane import ControlPlaneProvider
 from e2e.providers.paths import ROOT
 
+#: Loopback addresses of pods that a test answers for: few, each has a socket of its own.
+ADDRESSES = "127.83.0.0/26"
+
 
 @contextlib.contextmanager
 def serving(provider: ControlPlaneProvider) -> Iterator[ControlPlaneProvider]:

@@ -19,7 +19,6 @@ from e2e.kit.eventually import eventually as poll
 from e2e.providers.binaries import binary
 from e2e.providers.control_plane import ControlPlaneProvider
 from tests.integration import planes
-from tests.integration.controller.nodes import ADDRESSES
 from tests.integration.controller.words import Words
 
 Eventually = Callable[..., Any]
@@ -90,7 +89,7 @@ control_plane = planes.of_package()
 def answering_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlaneProvider]:
     """A control plane whose pods have addresses that a test can answer at."""
     folder = tmp_path_factory.mktemp("answering") / "plane"
-    provider = ControlPlaneProvider("answering", folder, pod_addresses=ADDRESSES)
+    provider = ControlPlaneProvider("answering", folder, pod_addresses=planes.ADDRESSES)
     with planes.serving(provider):
         yield provider
 

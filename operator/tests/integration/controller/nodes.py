@@ -18,9 +18,8 @@ from kubernetes.aio import client, config
 
 from liveconnect.controller.model.names import HTTP_PORT, Names
 from tests.integration.controller.conftest import Kube
+from tests.integration.planes import ADDRESSES
 
-#: Loopback addresses of the pods: few, each has a socket of its own.
-ADDRESSES = "127.83.0.0/26"
 _BROKERS = "liveconnect.io/broker=true"
 
 
