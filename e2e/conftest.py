@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
-import threading
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from e2e import bringup
+from e2e import bringup, shared_cluster
 from e2e.kit import artifacts, roadreport, samples
 from e2e.kit.cluster import Cluster, Manifest
 from e2e.kit.issuer import Issuer
 from e2e.kit.microservice import Microservice
 from e2e.kit.ready import wait_ready
 from e2e.kit.roadreport import Row
+from e2e.shared_cluster import SharedCluster
 
 #: The story first, on a fresh object; logs last, when everything has happened.
 _ORDER = (
@@ -38,17 +39,23 @@ _ORDER = (
 _MAX_DUMPS = 5
 _SMALL = ("small", "e2e-small")
 _FIRST_WORKER = "gw0"
+#: What a worker is told by: the path of the cluster's outcome.
+_OUTCOME = "cluster_outcome"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before workers start that share it: the cluster, where its progress can be seen."""
+    """Begin the cluster that workers share, where its progress can be seen."""
     if _is_a_worker(session.config) or session.config.getoption("dist", "no") == "no":
         return
-    stack = session.config.stash.setdefault(_SHARED, contextlib.ExitStack())
-    try:
-        stack.enter_context(bringup.for_tests())
-    except Exception as error:  # noqa: BLE001 - the scenarios fail, the other tests do not
-        print(f"no cluster for the scenarios: {error}", file=sys.stderr)
+    shared = SharedCluster(Path(tempfile.mkdtemp(prefix="e2e-")) / "outcome")
+    session.config.stash[_SHARED] = shared
+    shared.begin()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where it reads whether it is up."""
+    node.workerinput[_OUTCOME] = str(node.config.stash[_SHARED].outcome)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -58,7 +65,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take the cluster down after the last of them: at rest it takes a third of a processor."""
+    """End the cluster after the last of them: at rest it takes a third of a processor."""
     node = getattr(report, "node", None)
     if node is None or report.when != "teardown":
         return
@@ -67,23 +74,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         return
     left.remove(report.nodeid)
     if not left:
-        # Tests go on meanwhile.
-        end = threading.Thread(target=node.config.stash[_SHARED].close)
-        node.config.stash[_SHARED] = stack = contextlib.ExitStack()
-        stack.callback(end.join)
-        end.start()
+        node.config.stash[_SHARED].end()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Take it down now if it is still there, or wait until it is."""
-    session.config.stash.setdefault(_SHARED, contextlib.ExitStack()).close()
+    """Leave nothing behind."""
+    shared = session.config.stash.get(_SHARED, None)
+    if shared is not None:
+        shared.end()
+        shared.join()
+        shutil.rmtree(shared.outcome.parent)
 
 
 def _is_a_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-_SHARED: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+_SHARED: pytest.StashKey[SharedCluster] = pytest.StashKey()
 _LEFT: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
@@ -169,7 +176,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with contextlib.ExitStack() as stack:
         if _is_a_worker(request.config):
-            made = bringup.reach(bringup.provider())
+            made = shared_cluster.wait(Path(request.config.workerinput[_OUTCOME]))  # type: ignore[attr-defined]
         else:
             with capture.global_and_fixture_disabled():
                 made = stack.enter_context(bringup.for_tests())

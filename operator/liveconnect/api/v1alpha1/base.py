@@ -40,4 +40,6 @@ def duration(text: str) -> timedelta:
 class ApiModel(BaseModel):
     """A structure of the API: immutable, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True
+    )
