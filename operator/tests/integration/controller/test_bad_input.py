@@ -338,8 +338,10 @@ def goes_on(neighbour: Kube, eventually: Eventually) -> None:
     neighbour.apply(cluster("sound", subscribers={"service": {"annotations": note}}))
 
     def acted() -> bool:
-        service = neighbour.get("service", "sound-subscriber")
-        return note.items() <= service["metadata"].get("annotations", {}).items()
+        notes: dict[str, str] = neighbour.get("service", "sound-subscriber")["metadata"].get(
+            "annotations", {}
+        )
+        return note.items() <= notes.items()
 
     eventually(acted)
 
