@@ -50,6 +50,8 @@ class Network:
         _run(*self.inside("ip", "link", "set", "eth0", "up"))
         _run(*self.inside("ip", "route", "replace", "default", "via", HOST_ADDRESS))
         _run(*self.inside("sysctl", "-qw", "net.ipv4.ip_forward=1"))
+        # Pods on the bridge reach each other past iptables otherwise, and past every policy.
+        _run(*self.inside("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1"))
         for cidr in (POD_CIDR, SERVICE_CIDR):
             _run("ip", "route", "replace", cidr, "via", NODE_ADDRESS, "dev", self.link)
 
