@@ -50,6 +50,8 @@ class Firewall:
         return {
             "PATH": f"{self._folder}:{os.environ['PATH']}",
             "XTABLES_LOCKFILE": str(self._folder / "lock"),
+            # It caches the cluster's objects and has little to do: memory is dearer here.
+            "GOGC": "100",
         }
 
     def enforces(self, network: Network) -> bool:
