@@ -1,8 +1,8 @@
 """Where the node's NetworkPolicies are enforced: rules of kube-router in iptables' legacy tables.
 
-kube-proxy's rules are in those of nftables, and a packet has to pass both. In one table they would
-harm each other: kube-router reads the table and writes the whole of it back, so that what
-kube-proxy changed between the two would be lost, and kube-proxy does not look again for long.
+kube-proxy's rules are in those of nftables (what Debian's `iptables` writes), and a packet has to
+pass both. In one table they would harm each other: kube-router reads the table and writes the whole
+of it back, so that what kube-proxy changed between the two would be lost until it looks again.
 """
 
 from __future__ import annotations

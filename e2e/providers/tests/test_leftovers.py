@@ -17,6 +17,8 @@ from e2e.providers.processes import Processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and mounts are root's")
 _NAME = "crash-test"
+#: A chain and a set of addresses, as kube-router makes them.
+_LEFT = "KUBE-CRASH-TEST"
 _INSTALLED = all(shutil.which(command) for command in ("iptables-legacy", "ipset"))
 
 
@@ -31,15 +33,14 @@ def crashed() -> Iterator[LocalProvider]:
     rule = ("-A", "OUTPUT", "-p", "tcp", "--dport", "9", "-j", "RETURN")
     subprocess.run(network.inside("iptables", "-t", "nat", *rule), check=True)
     if _INSTALLED:
-        subprocess.run(network.inside("iptables-legacy", "-N", "KUBE-ROUTER-FORWARD"), check=True)
-        subprocess.run(network.inside("ipset", "create", "KUBE-SRC-LEFT", "hash:ip"), check=True)
+        subprocess.run(network.inside("iptables-legacy", "-N", _LEFT), check=True)
+        subprocess.run(network.inside("ipset", "create", _LEFT, "hash:ip"), check=True)
     subprocess.run(network.inside("ip", "link", "add", "lc-bridge", "type", "bridge"), check=True)
     mount = ("mount", "-t", "tmpfs", "none", str(folder / "pods" / "volume"))
     subprocess.run(mount, check=True)
     cgroups.make(f"lc-{_NAME}")
     made = Processes(folder)
     made.start("etcd", network.inside("sleep", "600"))
-    made.start("kube-router", network.inside("sleep", "600"))
     container = subprocess.Popen(network.inside("sleep", "600"))
     for group in cgroups.groups(f"lc-{_NAME}"):
         (group / "cgroup.procs").write_text(str(container.pid))
@@ -70,4 +71,4 @@ def test_the_next_cluster_has_no_rule_and_no_set_of_one_that_crashed(
     for question in (("iptables-legacy-save",), ("ipset", "list", "-n")):
         for asked in (network.inside(*question), question):
             said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-            assert "KUBE-" not in said
+            assert _LEFT not in said
