@@ -150,6 +150,13 @@ def test_a_stranger_reaches_no_inner_port(
     assert not stranger.reaches(_address(cluster, f"{name}-{part}-0"), port)
 
 
+def test_the_auth_service_reaches_the_store(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=auth"
+    auth = cluster.items("pods", "default", selector)[0]["metadata"]["name"]
+    _expect_to_reach(Pod(cluster, "default", auth), _address(cluster, f"{name}-presence-0"), 6379)
+
+
 def test_hooks_are_reached_by_brokers_only(
     quickstart: Manifest, stranger: Pod, caller: Pod
 ) -> None:
