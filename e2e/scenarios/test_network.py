@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from e2e.kit import install
 from e2e.kit.cluster import Cluster, KubectlError, Manifest
 from e2e.kit.eventually import NotInTimeError, eventually
 
@@ -131,6 +132,12 @@ def _expect_to_reach(pod: Pod, host: str, port: int) -> None:
     eventually(lambda: pod.reaches(host, port), within=15, what=f"{pod.name} to {host}:{port}")
 
 
+def _auth_pod(cluster: Cluster, name: str) -> str:
+    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=auth"
+    auth: str = cluster.items("pods", "default", selector)[0]["metadata"]["name"]
+    return auth
+
+
 def _address(cluster: Cluster, pod: str) -> str:
     address: str = cluster.existing("pod", pod)["status"]["podIP"]
     return address
@@ -152,9 +159,18 @@ def test_a_stranger_reaches_no_inner_port(
 
 def test_the_auth_service_reaches_the_store(cluster: Cluster, quickstart: Manifest) -> None:
     name = quickstart["metadata"]["name"]
-    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=auth"
-    auth = cluster.items("pods", "default", selector)[0]["metadata"]["name"]
-    _expect_to_reach(Pod(cluster, "default", auth), _address(cluster, f"{name}-presence-0"), 6379)
+    auth = Pod(cluster, "default", _auth_pod(cluster, name))
+    _expect_to_reach(auth, _address(cluster, f"{name}-presence-0"), 6379)
+
+
+def test_the_operator_reaches_all_that_it_asks(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    found = cluster.items("pods", install.NAMESPACE, "app.kubernetes.io/name=liveconnect-operator")
+    operator = Pod(cluster, install.NAMESPACE, found[0]["metadata"]["name"])
+    _expect_to_reach(operator, _address(cluster, _auth_pod(cluster, name)), 8080)
+    for pool in ("publisher", "subscriber"):
+        for port in (8888, 44054):
+            _expect_to_reach(operator, _address(cluster, f"{name}-{pool}-0"), port)
 
 
 def test_hooks_are_reached_by_brokers_only(
