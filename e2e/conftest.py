@@ -187,6 +187,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
+def policies_hold() -> bool:
+    """Whether NetworkPolicies are known to be enforced in this cluster."""
+    return bringup.provider().enforces_policies
+
+
+@pytest.fixture(scope="session")
 def issuer() -> Issuer:
     """The token issuer of all phones."""
     return bringup.issuer()

@@ -56,6 +56,7 @@ TOOLS: dict[str, Tool] = {
         for name in ("containerd", "containerd-shim-runc-v2", "ctr")
     },
     "coredns": Tool("coredns", "github.com/coredns/coredns"),
+    "kube-router": Tool("kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"),
     "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
@@ -67,7 +68,7 @@ CONTROL_PLANE = (
 )  # fmt: skip
 NODE = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
-    "kubectl", "containerd", "containerd-shim-runc-v2", "ctr", "coredns",
+    "kubectl", "containerd", "containerd-shim-runc-v2", "ctr", "coredns", "kube-router",
 )  # fmt: skip
 
 

@@ -10,6 +10,8 @@ class Provider(Protocol):
     """Somebody who has Kubernetes clusters to give."""
 
     name: str
+    enforces_policies: bool
+    """Whether NetworkPolicies hold here for certain: a test that finds otherwise fails."""
 
     def create(self) -> Path:
         """Bring the cluster up, or repair it; return its kubeconfig."""

@@ -34,6 +34,9 @@ def program() -> str:
 class KindProvider:
     """One kind cluster; others are never touched."""
 
+    #: It depends on kind's version and on the user's own kind.
+    enforces_policies = False
+
     def __init__(self, name: str) -> None:
         self.name = name
 

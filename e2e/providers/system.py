@@ -12,7 +12,8 @@ from e2e.providers.paths import cache
 PACKAGES = {
     "runc": "runc",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
-    "iptables": "iptables",
+    "iptables": "iptables-legacy",
+    "ipset": "ipset",
     "iproute2": "ip",
     "conntrack": "conntrack",
     "util-linux": "nsenter",

@@ -1,4 +1,4 @@
-"""Who reaches what, tried from pods: only where the network plug-in enforces NetworkPolicies.
+"""Who reaches what, tried from pods: skipped where a network plug-in enforces no NetworkPolicies.
 
 The rules themselves are read pod by pod in `operator/tests/unit/rendering/test_policies.py`.
 """
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from e2e.kit import install
 from e2e.kit.cluster import Cluster, KubectlError, Manifest
-from e2e.kit.eventually import eventually
+from e2e.kit.eventually import NotInTimeError, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -20,6 +21,7 @@ _TRY = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[
 _SERVE = (
     "import http.server as h; h.HTTPServer(('', 8000), h.SimpleHTTPRequestHandler).serve_forever()"
 )
+_SLEEP = "import threading; threading.Event().wait()"
 _FENCE = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -48,14 +50,14 @@ class Pod:
         return True
 
 
-def _pod(name: str, image: str, code: str) -> Manifest:
+def _pod(name: str, image: str, code: str, **labels: str) -> Manifest:
     container = {
         "name": "python",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-c", code],
     }
-    meta = {"name": name, "labels": {"app": name}}
+    meta = {"name": name, "labels": {"app": name, **labels}}
     spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
@@ -76,35 +78,64 @@ def image(cluster: Cluster, quickstart: Manifest) -> str:
 
 
 @pytest.fixture(scope="module")
-def stranger(cluster: Cluster, image: str) -> Iterator[Pod]:
+def stranger(cluster: Cluster, image: str, *, policies_hold: bool) -> Iterator[Pod]:
     """A pod of a namespace that no object declares, where policies are enforced.
 
-    Skips where a pod that is fenced off can be reached all the same.
+    Skips where a pod that is fenced off can be reached all the same; fails where it never should.
     """
     cluster.ensure_namespace(_STRANGERS)
-    sleeper = "import threading; threading.Event().wait()"
     cluster.apply(
-        _pod("stranger", image, sleeper), _pod("fenced", image, _SERVE), _FENCE,
+        _pod("stranger", image, _SLEEP), _pod("fenced", image, _SERVE), _FENCE,
         namespace=_STRANGERS,
     )  # fmt: skip
     try:
         address = eventually(lambda: _running(cluster, "fenced", _STRANGERS), within=90)
         eventually(lambda: _running(cluster, "stranger", _STRANGERS), within=90)
-        pod = Pod(cluster, _STRANGERS, "stranger")
-        if pod.reaches(str(address), 8000):
-            pytest.skip("this cluster's network plug-in does not enforce NetworkPolicies")
+        pod, fenced = Pod(cluster, _STRANGERS, "stranger"), Pod(cluster, _STRANGERS, "fenced")
+        eventually(lambda: fenced.reaches("127.0.0.1", 8000), within=30, what="the fenced server")
+        _expect_a_fence(pod, address, policies_hold=policies_hold)
         yield pod
     finally:
         cluster.delete("namespace", _STRANGERS)
 
 
+def _expect_a_fence(pod: Pod, fenced: str, *, policies_hold: bool) -> None:
+    """A plug-in may need some seconds for a new pod."""
+    try:
+        eventually(lambda: not pod.reaches(fenced, 8000), within=15, what="a fence")
+    except NotInTimeError:
+        if policies_hold:
+            raise
+        pytest.skip("this cluster's network plug-in does not enforce NetworkPolicies")
+
+
+@pytest.fixture(scope="module")
+def monitor(cluster: Cluster, image: str, stranger: Pod) -> Pod:
+    """A pod beside the stranger, with the label that lets monitoring in."""
+    labels = {"liveconnect.io/metrics-client": "true"}
+    cluster.apply(_pod("monitor", image, _SLEEP, **labels), namespace=stranger.namespace)
+    eventually(lambda: _running(cluster, "monitor", stranger.namespace), within=90)
+    return Pod(cluster, stranger.namespace, "monitor")
+
+
 @pytest.fixture(scope="module")
 def caller(cluster: Cluster, image: str) -> Iterator[Pod]:
     """A pod of the namespace that the quickstart object declares."""
-    cluster.apply(_pod("e2e-caller", image, "import threading; threading.Event().wait()"))
+    cluster.apply(_pod("e2e-caller", image, _SLEEP))
     eventually(lambda: _running(cluster, "e2e-caller", "default"), within=90)
     yield Pod(cluster, "default", "e2e-caller")
     cluster.delete("pod", "e2e-caller")
+
+
+def _expect_to_reach(pod: Pod, host: str, port: int) -> None:
+    """A plug-in may need some seconds until it knows a new pod's address."""
+    eventually(lambda: pod.reaches(host, port), within=15, what=f"{pod.name} to {host}:{port}")
+
+
+def _auth_pod(cluster: Cluster, name: str) -> str:
+    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=auth"
+    auth: str = cluster.items("pods", "default", selector)[0]["metadata"]["name"]
+    return auth
 
 
 def _address(cluster: Cluster, pod: str) -> str:
@@ -126,13 +157,29 @@ def test_a_stranger_reaches_no_inner_port(
     assert not stranger.reaches(_address(cluster, f"{name}-{part}-0"), port)
 
 
+def test_the_auth_service_reaches_the_store(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    auth = Pod(cluster, "default", _auth_pod(cluster, name))
+    _expect_to_reach(auth, _address(cluster, f"{name}-presence-0"), 6379)
+
+
+def test_the_operator_reaches_all_that_it_asks(cluster: Cluster, quickstart: Manifest) -> None:
+    name = quickstart["metadata"]["name"]
+    found = cluster.items("pods", install.NAMESPACE, "app.kubernetes.io/name=liveconnect-operator")
+    operator = Pod(cluster, install.NAMESPACE, found[0]["metadata"]["name"])
+    _expect_to_reach(operator, _address(cluster, _auth_pod(cluster, name)), 8080)
+    for pool in ("publisher", "subscriber"):
+        for port in (8888, 44054):
+            _expect_to_reach(operator, _address(cluster, f"{name}-{pool}-0"), port)
+
+
 def test_hooks_are_reached_by_brokers_only(
     quickstart: Manifest, stranger: Pod, caller: Pod
 ) -> None:
     host = f"{quickstart['metadata']['name']}-auth.default.svc"
     assert not stranger.reaches(host, 8081)
+    _expect_to_reach(caller, host, 8080)
     assert not caller.reaches(host, 8081)
-    assert caller.reaches(host, 8080)
 
 
 def test_declared_namespaces_reach_publishers_and_gateway(
@@ -143,9 +190,24 @@ def test_declared_namespaces_reach_publishers_and_gateway(
         (f"{name}-publisher.default.svc", 1883),
         (f"{name}-gateway.default.svc", 8080),
     ):
-        assert caller.reaches(host, port)
+        _expect_to_reach(caller, host, port)
         assert not stranger.reaches(host, port)
 
 
 def test_everybody_reaches_the_devices_port(quickstart: Manifest, stranger: Pod) -> None:
-    assert stranger.reaches(f"{quickstart['metadata']['name']}-subscriber.default.svc", 1883)
+    host = f"{quickstart['metadata']['name']}-subscriber.default.svc"
+    _expect_to_reach(stranger, host, 1883)
+
+
+def test_monitors_reach_metrics_and_nothing_else(
+    cluster: Cluster, quickstart: Manifest, monitor: Pod
+) -> None:
+    name = quickstart["metadata"]["name"]
+    for pool in ("publisher", "subscriber"):
+        broker = _address(cluster, f"{name}-{pool}-0")
+        _expect_to_reach(monitor, broker, 8888)
+        assert not monitor.reaches(broker, 44053)
+    for service in ("auth", "gateway"):
+        _expect_to_reach(monitor, f"{name}-{service}.default.svc", 8080)
+    assert not monitor.reaches(f"{name}-auth.default.svc", 8081)
+    assert not monitor.reaches(f"{name}-publisher.default.svc", 1883)

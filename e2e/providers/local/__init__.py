@@ -1,1 +1,4 @@
-"""A real node on this machine: kubelet, containerd, kube-proxy, CoreDNS in a network namespace."""
+"""A real node on this machine, in a network namespace.
+
+kubelet, containerd, kube-proxy and CoreDNS; and of kube-router what enforces NetworkPolicies.
+"""

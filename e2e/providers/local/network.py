@@ -6,8 +6,11 @@ touched and all of them go with the namespace.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import dataclass
+
+from e2e.providers.progress import StepError
 
 POD_CIDR = "10.244.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
@@ -37,7 +40,11 @@ class Network:
         return ["nsenter", f"--net=/run/netns/{self.namespace}", *command]
 
     def up(self) -> None:
-        """Make the namespace and the link, unless they are there."""
+        """Make the namespace and the link, unless they are there.
+
+        Raises:
+            StepError: this kernel does not filter what is bridged.
+        """
         if self.namespace not in _run("ip", "netns", "list").split():
             _run("ip", "netns", "add", self.namespace)
         if not _works("ip", "link", "show", self.link):
@@ -50,8 +57,18 @@ class Network:
         _run(*self.inside("ip", "link", "set", "eth0", "up"))
         _run(*self.inside("ip", "route", "replace", "default", "via", HOST_ADDRESS))
         _run(*self.inside("sysctl", "-qw", "net.ipv4.ip_forward=1"))
+        self._filter_bridged()
         for cidr in (POD_CIDR, SERVICE_CIDR):
             _run("ip", "route", "replace", cidr, "via", NODE_ADDRESS, "dev", self.link)
+
+    def _filter_bridged(self) -> None:
+        """Show iptables what pods send each other over their bridge; else no policy sees it."""
+        setting = ("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
+        if _works(*self.inside(*setting)):
+            return
+        if not (shutil.which("modprobe") and _works("modprobe", "br_netfilter")):
+            raise StepError("NetworkPolicies need the kernel's br_netfilter: modprobe br_netfilter")
+        _run(*self.inside(*setting))
 
     def exists(self) -> bool:
         """Whether the namespace or the link is there."""

@@ -15,6 +15,7 @@ import yaml
 
 from e2e.providers import binaries, progress, system
 from e2e.providers.local import cgroups, settings
+from e2e.providers.local.firewall import Firewall
 from e2e.providers.local.network import DNS_ADDRESS, NODE_ADDRESS, SERVICE_CIDR, Network
 from e2e.providers.paths import ROOT, state
 from e2e.providers.pki import Pki
@@ -25,6 +26,8 @@ _SERVER = f"https://{NODE_ADDRESS}:6443"
 
 class LocalProvider:
     """One cluster of this kind at a time."""
+
+    enforces_policies = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -55,6 +58,7 @@ class LocalProvider:
         self._control_plane(pki)
         self._node(pki)
         self._wait_node()
+        self._firewall()
         return self.kubeconfig()
 
     def load_image(self, archive: Path) -> None:
@@ -230,6 +234,15 @@ class LocalProvider:
              str(self._folder / "volumes")],
             {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
+
+    def _firewall(self) -> None:
+        firewall = Firewall(self._folder / "firewall")
+        firewall.prepare()
+        flags = settings.kube_router(self.kubeconfig())
+        self._start("kube-router", *flags, env=firewall.environment())
+        self._wait_for(
+            lambda: firewall.enforces(self._network), "the enforcement of NetworkPolicies", 30
+        )
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl against this cluster.

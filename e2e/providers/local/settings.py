@@ -125,6 +125,20 @@ def kube_proxy(kubeconfig: Path) -> list[str]:
     ]
 
 
+def kube_router(kubeconfig: Path) -> list[str]:
+    """Flags of kube-router: nothing of it but the enforcement of NetworkPolicies."""
+    return [
+        f"--kubeconfig={kubeconfig}",
+        "--hostname-override=local",
+        "--run-firewall=true",
+        "--run-router=false",
+        "--run-service-proxy=false",
+        "--enable-cni=false",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        "--health-port=0",
+    ]
+
+
 def coredns(kubeconfig: Path) -> str:
     """Corefile: cluster names only; nothing else can be resolved here anyway."""
     return f"""\
@@ -184,5 +198,5 @@ def dns_objects() -> list[dict[str, Any]]:
 
 __all__ = [
     "PAUSE_IMAGE", "SERVICE_CIDR", "cni", "containerd", "coredns", "dns_objects", "kube_proxy",
-    "kubelet",
+    "kube_router", "kubelet",
 ]  # fmt: skip

@@ -171,8 +171,10 @@ def _service_guards(cluster: Cluster, names: Names, api: TlsWays) -> list[Guard]
     asking = [_pods(names.selector("gateway")), *_namespaces(readers | revokers)]
     reading = _by_https(asking, https=cluster.spec.auth.tls is not None, plain=api.plain)
     posting = [_pods(names.selector("gateway")), *_namespaces(callers)]
+    # It asks each pod which rules it applies, also where the API is left with HTTPS.
+    rules = _rule([_OPERATOR], SERVICE_PORT)
     return [
-        Guard("auth", names.auth, [hooks, *reading], None),
+        Guard("auth", names.auth, [hooks, rules, *reading], None),
         Guard("gateway", names.gateway, _posting(cluster, posting), None),
     ]
 

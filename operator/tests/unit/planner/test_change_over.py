@@ -38,10 +38,14 @@ def offered(world: World) -> set[int]:
     ports = {port["port"] for port in service["spec"]["ports"]}
     assert config(world, "demo-auth")["plain_api"] == (8080 in ports)
     policy = world.children[ObjectKey("networking.k8s.io/v1", "NetworkPolicy", "ns", "demo-auth")]
-    rules = [
-        r for r in policy["spec"]["ingress"] if {"port": 8080, "protocol": "TCP"} in r["ports"]
+    welcome = [
+        peer["podSelector"]["matchLabels"].get("app.kubernetes.io/component")
+        for rule in policy["spec"]["ingress"]
+        if {"port": 8080, "protocol": "TCP"} in rule["ports"]
+        for peer in rule["from"]
+        if "podSelector" in peer
     ]
-    assert [len(rule["from"]) > 1 for rule in rules] == [8080 in ports]
+    assert ("gateway" in welcome) == (8080 in ports)
     return ports
 
 

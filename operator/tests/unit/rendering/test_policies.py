@@ -108,7 +108,7 @@ REACHABLE: list[tuple[str, int, set[str]]] = [
     ("subscriber", 44054, {"operator"}),
     ("publisher", 1883, {"gateway", "shop"}),
     ("auth", 8081, {"publisher", "subscriber"}),
-    ("auth", 8080, {"crm", "gateway", "monitor"}),
+    ("auth", 8080, {"crm", "gateway", "monitor", "operator"}),
     ("gateway", 8080, {"gateway", "shop", "monitor"}),
     ("presence", 6379, {"auth"}),
     ("publisher", 9110, set()),
@@ -160,10 +160,10 @@ def test_names_are_resolved_by_udp_and_tcp() -> None:
         assert all(r["ports"][0]["port"] == 53 and "to" not in r for r in dns)
 
 
-def test_with_tls_the_auth_services_plain_port_is_for_monitors_only() -> None:
+def test_with_tls_the_auth_services_plain_port_is_for_operator_and_monitors_only() -> None:
     auth = {**SPEC["auth"], "tls": {"secretName": "auth"}}
     network = Network({**SPEC, "auth": auth})
-    for port, welcome in ((8443, {"gateway", "crm"}), (8080, {"monitor"})):
+    for port, welcome in ((8443, {"gateway", "crm"}), (8080, {"monitor", "operator"})):
         reaching = {pod for pod in network.pods if network.reaches(pod, "auth", port)}
         assert reaching - {"auth"} == welcome
 
