@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml 2>
 # What the product image needs; the client of backends is in their images.
 IMAGE_EXTRAS := controller webhook gateway cli
 # Workers of `make test`: alone, tests wait for processes and pods half of their time.
-WORKERS ?= 4
+WORKERS ?= 3
 # What outlives a checkout.
 CACHE := $(or $(LIVECONNECT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/liveconnect)
 BROKER_IMAGE ?=

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from pathlib import Path
 
 #: Kubernetes collects garbage less often: a small machine has memory, but not the cores.
 _SPARING = {"GOGC": "400"}
+
+#: Those of a cluster that is kept are meant to outlive us; Popen warns when it is forgotten.
+_OUTLIVING: list[subprocess.Popen[bytes]] = []
 
 
 class Processes:
@@ -39,7 +43,11 @@ class Processes:
                 env={**os.environ, **_SPARING, **(env or {})},
                 start_new_session=True,
             )
+        with contextlib.suppress(OSError):
+            # With autogroups (sched(7)) niceness counts within a session only: it is the new one's.
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(os.nice(0)))
         self._started[process.pid] = process
+        _OUTLIVING.append(process)
         note = {"pid": process.pid, "born": _born(process.pid), "command": command[0]}
         (self._folder / f"{name}.json").write_text(json.dumps(note))
 

@@ -63,22 +63,14 @@ class LocalProvider:
 
     def load_image(self, archive: Path) -> None:
         """Import an image archive into the node's containerd."""
-        socket = self._folder / "containerd.sock"
-        command = [
-            binaries.binary("ctr"),
-            "-a",
-            socket,
-            "-n",
-            "k8s.io",
-            "images",
-            "import",
-            archive,
-        ]
-        done = subprocess.run(
-            [str(part) for part in command], check=False, capture_output=True, text=True
-        )
+        done = self._ctr("-n", "k8s.io", "images", "import", str(archive))
         if done.returncode:
             raise progress.StepError(f"{archive} was not imported: {done.stderr.strip()}")
+
+    def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Ask the node's containerd."""
+        command = [str(binaries.binary("ctr")), "-a", str(self._folder / "containerd.sock")]
+        return subprocess.run([*command, *arguments], check=False, capture_output=True, text=True)
 
     def delete(self) -> None:
         """End and remove everything; also after a crash, also twice.
@@ -204,7 +196,8 @@ class LocalProvider:
         config = self._folder / "containerd.toml"
         config.write_text(settings.containerd(self._folder, shim))
         self._start("containerd", "--config", str(config), "--log-level", "warn")
-        self._wait_for((self._folder / "containerd.sock").exists, "containerd", 30)
+        # A socket of one that was killed is there, too.
+        self._wait_for(lambda: self._ctr("version").returncode == 0, "containerd", 30)
         from e2e.images.pause import pause_archive  # noqa: PLC0415 - images are built on providers
 
         self.load_image(pause_archive())

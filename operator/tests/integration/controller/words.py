@@ -22,6 +22,8 @@ _WATCHED: tuple[tuple[str, str, tuple[str, ...], frozenset[str]], ...] = (
     ("events", _EVENT, ("--field-selector=involvedObject.kind=LiveConnectCluster",), _CLUSTER),
 )
 
+_STANDS_SECONDS = 1.5
+
 
 class Words:
     """Watches all namespaces, from before the first operator starts."""
@@ -38,8 +40,19 @@ class Words:
                 str(binary("kubectl")), "--kubeconfig", str(self._plane.kubeconfig()),
                 "get", resource, "-A", "--watch", *more, "-o", f"go-template={template}",
             ]  # fmt: skip
-            with self._file(resource).open("wb") as out:
-                self._watches.append(subprocess.Popen(command, stdout=out, stderr=out))
+            self._watches.append(self._standing(command, self._file(resource)))
+
+    @staticmethod
+    def _standing(command: list[str], file: Path) -> subprocess.Popen[bytes]:
+        """A watch that stands; a new CRD's may be refused at first (410, too old a version)."""
+        for _ in range(20):
+            with file.open("wb") as out:
+                watch = subprocess.Popen(command, stdout=out, stderr=out)
+            try:
+                watch.wait(_STANDS_SECONDS)
+            except subprocess.TimeoutExpired:
+                return watch
+        raise AssertionError(f"no watch stands: {file.read_text()}")
 
     def stop(self) -> None:
         """Watch no more."""
