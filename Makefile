@@ -11,6 +11,8 @@ STAMP  := $(VENV)/.installed-$(shell cat requirements-dev.lock pyproject.toml 2>
 IMAGE_EXTRAS := controller webhook gateway cli
 # Workers of `make test`: alone, tests wait for processes and pods half of their time.
 WORKERS ?= 3
+# Tests start hundreds of processes: none shall compile what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 # What outlives a checkout.
 CACHE := $(or $(LIVECONNECT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/liveconnect)
 BROKER_IMAGE ?=
