@@ -19,7 +19,7 @@ from liveconnect.gateway.adapters.nodes import node_address
 from liveconnect.gateway.adapters.outboxfile import OutboxFile
 from liveconnect.gateway.adapters.outboxsession import ExpiredError, OutboxSession
 from liveconnect.gateway.adapters.paho import LinkOptions
-from liveconnect.gateway.adapters.pause import pause
+from liveconnect.gateway.adapters.pause import again_and_again
 from liveconnect.gateway.adapters.session import ACK_SECONDS, SILENT, ConnectError
 from liveconnect.gateway.outbox import OutboxFailedError, Parked, Stored
 from liveconnect.gateway.publishing import PublishError, Receipt
@@ -27,7 +27,6 @@ from liveconnect.gateway.publishing import PublishError, Receipt
 SESSION_SECONDS: Final = 24 * 3600
 """How long brokers keep the session for us while we are away."""
 _PAGE: Final = 200
-_STEADY_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 5.0
 _POISON_AFTER: Final = 5
 """Connections that a message may end, alone under way, before it is put aside."""
@@ -253,13 +252,8 @@ class OutboxLink:
 
     async def run(self) -> None:
         """Keep sending until cancelled; then wait for what is under way."""
-        failures = 0
         try:
-            while True:
-                began = time.monotonic()
-                await self._serve_one()
-                failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
-                await asyncio.sleep(pause(failures))
+            await again_and_again(self._serve_one)
         finally:
             session, self._quiet = self._session, True
             if session is not None and session.alive:

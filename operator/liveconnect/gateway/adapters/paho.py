@@ -20,7 +20,7 @@ from liveconnect.common.logs import get_logger
 from liveconnect.gateway import metrics
 from liveconnect.gateway.adapters.credential import Credential, read_credential
 from liveconnect.gateway.adapters.nodes import node_address
-from liveconnect.gateway.adapters.pause import pause
+from liveconnect.gateway.adapters.pause import again_and_again
 from liveconnect.gateway.adapters.session import (
     ACK_SECONDS,
     ConnectError,
@@ -30,8 +30,6 @@ from liveconnect.gateway.adapters.session import (
 from liveconnect.gateway.messages import Message
 from liveconnect.gateway.publishing import LinkDownError, Receipt
 
-_STEADY_SECONDS: Final = 5.0
-"""A session that lived so long was no failure."""
 _RENEWAL_POLL_SECONDS: Final = 5.0
 _MAX_CLIENT_ID: Final = 80
 """Leaves room for the number; VerneMQ takes 100 characters."""
@@ -99,13 +97,8 @@ class PahoLink:
 
     async def run(self) -> None:
         """Keep a session until cancelled; then wait for its acknowledgements and disconnect."""
-        failures = 0
         try:
-            while True:
-                began = time.monotonic()
-                await self._serve_one()
-                failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
-                await asyncio.sleep(pause(failures))
+            await again_and_again(self._serve_one)
         finally:
             await self._close()
 

@@ -15,7 +15,7 @@ from liveconnect.common.logs import get_logger
 from liveconnect.gateway.adapters.credential import Credential, read_credential
 from liveconnect.gateway.adapters.nodes import node_address
 from liveconnect.gateway.adapters.paho import LinkOptions
-from liveconnect.gateway.adapters.pause import pause
+from liveconnect.gateway.adapters.pause import again_and_again
 from liveconnect.gateway.adapters.replysession import HearError, ReplySession
 from liveconnect.gateway.adapters.requestfile import RequestFile
 from liveconnect.gateway.adapters.session import ConnectError
@@ -26,7 +26,6 @@ SESSION_SECONDS: Final = LONGEST_TIMEOUT
 """How long brokers keep answers for us while we are away: no request waits longer."""
 SETTLE_SECONDS: Final = 1.0
 """Until every node knows where a subscription is now, about: brokers tell each other."""
-_STEADY_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 5.0
 _NOT_YET: Final = "not subscribed yet"
 
@@ -76,13 +75,8 @@ class ReplyLink:
 
     async def run(self) -> None:
         """Keep hearing until cancelled. The session stays with the broker."""
-        failures = 0
         try:
-            while True:
-                began = time.monotonic()
-                await self._serve_one()
-                failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
-                await asyncio.sleep(pause(failures))
+            await again_and_again(self._serve_one)
         finally:
             if self._session is not None and self._session.alive:
                 self._session.disconnect()
